@@ -53,7 +53,7 @@ var layers = map[string]layer{
 	"sql/exec": {4, []string{"sql/builtin", "sql/plan", "types"}},
 	"sql/ddl":  {4, []string{"sql/catalog", "sql/plan", "sql", "types"}},
 
-	"session": {5, []string{"sql/catalog", "sql/exec", "sql/plan", "sql", "types"}},
+	"session": {5, []string{"sql/builtin", "sql/catalog", "sql/exec", "pgwire", "sql/plan", "sql", "types"}},
 	"shard": {5, []string{"sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
 		"sql/pgcatalog", "sql/plan", "sql", "storage", "twophase", "txn", "types", "vectorpart", "wal"}},
 	"router": {5, []string{"sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
