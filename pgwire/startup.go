@@ -140,19 +140,8 @@ func (c *conn) directTLS(ctx context.Context, head []byte) error {
 
 // startTLS shakes hands and remembers which certificate was shown.
 func (c *conn) startTLS(ctx context.Context, plain net.Conn) error {
-	config := c.server.tls.Clone()
 	var shown *tls.Certificate
-	choose := config.GetCertificate
-	config.GetCertificate = func(hello *tls.ClientHelloInfo) (cert *tls.Certificate, err error) {
-		if choose != nil {
-			cert, err = choose(hello)
-		}
-		if cert == nil && err == nil {
-			cert, err = firstSupported(config.Certificates, hello)
-		}
-		shown = cert
-		return cert, err
-	}
+	config := recordShown(c.server.tls, &shown)
 	secure := tls.Server(plain, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		c.log.Debug("TLS handshake failed", "err", err)
@@ -168,6 +157,33 @@ func (c *conn) startTLS(ctx context.Context, plain net.Conn) error {
 		}
 	}
 	return nil
+}
+
+// recordShown gives a copy of config that notes which certificate it chose.
+func recordShown(config *tls.Config, shown **tls.Certificate) *tls.Config {
+	config = config.Clone()
+	if choose := config.GetConfigForClient; choose != nil {
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			other, err := choose(hello)
+			if other != nil {
+				other = recordShown(other, shown)
+			}
+			return other, err
+		}
+	}
+	certs, choose := config.Certificates, config.GetCertificate
+	config.Certificates = nil // else GetCertificate is not asked when the client names no server
+	config.GetCertificate = func(hello *tls.ClientHelloInfo) (cert *tls.Certificate, err error) {
+		if choose != nil {
+			cert, err = choose(hello)
+		}
+		if cert == nil && err == nil {
+			cert, err = firstSupported(certs, hello)
+		}
+		*shown = cert
+		return cert, err
+	}
+	return config
 }
 
 // firstSupported chooses as crypto/tls does when GetCertificate is not set.
