@@ -118,7 +118,7 @@ func Norm(a []float32) float64 { return math.Sqrt(float64(dot(a, a))) }
 func Normalize(a []float32) bool {
 	norm := 0.0
 	for _, x := range a {
-		norm += float64(x) * float64(x)
+		norm += float64(float64(x) * float64(x)) // rounded: no fused add, on no architecture
 	}
 	norm = math.Sqrt(norm)
 	if norm == 0 || math.IsNaN(norm) || math.IsInf(norm, 0) {
