@@ -112,33 +112,22 @@ func (s *setting) outOfRange(n float64) error {
 		strconv.FormatFloat(n, 'g', -1, 64), unit, s.name, s.min, s.max)
 }
 
+// unitSteps are the units that SHOW prints, largest first, in the setting's own.
+var unitSteps = map[string][]struct {
+	unit string
+	n    int64
+}{
+	"ms": {{"d", 86400e3}, {"h", 3600e3}, {"min", 60e3}, {"s", 1000}, {"ms", 1}},
+	"kB": {{"TB", 1 << 30}, {"GB", 1 << 20}, {"MB", 1024}, {"kB", 1}},
+}
+
 // withUnit prints a number with the largest unit that divides it, as SHOW does.
 func (s *setting) withUnit(value string) string {
 	n, err := strconv.ParseInt(value, 10, 64)
 	if s.unit == "" || err != nil || n <= 0 {
 		return value
 	}
-	steps := []struct {
-		unit string
-		n    int64
-	}{{"d", 86400e3}, {"h", 3600e3}, {"min", 60e3}, {"s", 1000}, {"ms", 1}}
-	if s.unit == "kB" {
-		steps = steps[:0]
-		steps = append(steps, struct {
-			unit string
-			n    int64
-		}{"TB", 1 << 30}, struct {
-			unit string
-			n    int64
-		}{"GB", 1 << 20}, struct {
-			unit string
-			n    int64
-		}{"MB", 1024}, struct {
-			unit string
-			n    int64
-		}{"kB", 1})
-	}
-	for _, step := range steps {
+	for _, step := range unitSteps[s.unit] {
 		if n%step.n == 0 {
 			return strconv.FormatInt(n/step.n, 10) + step.unit
 		}

@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 	"strings"
 
 	"github.com/heliosdb/helios/types"
@@ -36,7 +35,7 @@ func (w *copyWriter) header(names []string) []byte {
 }
 
 // row gives the encoded row, valid until the next call.
-func (w *copyWriter) row(row types.Row) ([]byte, error) {
+func (w *copyWriter) row(row types.Row) []byte {
 	w.buf = w.buf[:0]
 	if w.format.binary {
 		return w.binaryRow(row)
@@ -57,7 +56,7 @@ func (w *copyWriter) row(row types.Row) ([]byte, error) {
 		}
 	}
 	w.buf = append(w.buf, '\n')
-	return w.buf, nil
+	return w.buf
 }
 
 // appendEscaped writes a field of the text format (CopyAttributeOutText).
@@ -101,7 +100,7 @@ const (
 	copyTrailer   = "\xff\xff"
 )
 
-func (w *copyWriter) binaryRow(row types.Row) ([]byte, error) {
+func (w *copyWriter) binaryRow(row types.Row) []byte {
 	w.buf = binary.BigEndian.AppendUint16(w.buf, uint16(len(row)))
 	for i, v := range row {
 		if v.IsNull() {
@@ -109,13 +108,9 @@ func (w *copyWriter) binaryRow(row types.Row) ([]byte, error) {
 			continue
 		}
 		at := len(w.buf)
-		w.buf = slices.Grow(w.buf, 12)
 		w.buf = append(w.buf, 0, 0, 0, 0)
-		var err error
-		if w.buf, err = types.AppendBinary(w.buf, w.columns[i], v); err != nil {
-			return nil, err
-		}
+		w.buf = types.AppendBinary(w.buf, w.columns[i], v)
 		binary.BigEndian.PutUint32(w.buf[at:], uint32(len(w.buf)-at-4))
 	}
-	return w.buf, nil
+	return w.buf
 }

@@ -30,6 +30,9 @@ type Engine interface {
 	// like, schema helios. The slice is read only and does not change.
 	Functions() []*builtin.Func
 
+	// Forget frees what the engine keeps for a session: at its end, or for DISCARD.
+	Forget(ctx context.Context, info *Info, what Forget)
+
 	// Lookup answers the catalog questions of built-in functions (regclass, pg_get_expr …)
 	// over a catalog value; pgcatalog.Lookup is the usual answer.
 	Lookup(cat *catalog.Catalog, info *Info) builtin.Catalog
@@ -45,6 +48,16 @@ type Engine interface {
 	// An error refuses it.
 	Setting(ctx context.Context, info *Info, name, value string) (handled bool, err error)
 }
+
+// Forget says what an Engine frees of a session.
+type Forget uint8
+
+// Kinds of state that engines keep.
+const (
+	ForgetSequences Forget = iota // currval and cached values of sequences
+	ForgetTemp                    // temporary tables
+	ForgetAll                     // both, and session-level advisory locks
+)
 
 // Arg is an argument of CALL; Name is "" for a positional one.
 type Arg struct {
@@ -91,7 +104,8 @@ type Tx interface {
 	// time (portals, cursors), each at its own statement's snapshot.
 	Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Result, error)
 
-	// EndStatement tells that the statement that began last has finished, well when err is nil.
+	// EndStatement tells that a statement has ended, well when err is nil. What its rows need
+	// (their snapshot) is freed by closing them, which comes before.
 	EndStatement(err error)
 
 	// DDL runs a statement that changes the catalog and gives its command tag.

@@ -96,6 +96,9 @@ func (v *values) get(name string) (string, bool) {
 			return x, true
 		}
 	}
+	if strings.HasPrefix(key, "transaction_") && settingByName["default_"+key] != nil {
+		return v.get("default_" + key)
+	}
 	if s, ok := settingByName[key]; ok {
 		return s.boot, true
 	}
