@@ -12,8 +12,8 @@ import (
 // View is the system catalogs over one catalog value. It keeps the rows it has made, so
 // an engine holds one View per catalog version. It is safe for concurrent use.
 type View struct {
-	cat   *catalog.Catalog
-	extra []*builtin.Func
+	cat  *catalog.Catalog
+	node Node
 
 	mu struct {
 		sync.Mutex
@@ -31,10 +31,19 @@ type Session interface {
 	Rows(relation string) (rows []types.Row, ok bool)
 }
 
-// New makes the view of a catalog; extra are the engine's own functions, shown in pg_proc
-// beside the built-in ones.
-func New(cat *catalog.Catalog, extra []*builtin.Func) *View {
-	v := &View{cat: cat, extra: extra}
+// Node is what the node knows that no catalog value holds, the same for all sessions.
+type Node interface {
+	// Functions are the engine's own functions, shown in pg_proc beside the built-in ones.
+	// A name may carry its schema, "helios.reshard"; without one it is pg_catalog.
+	Functions() []*builtin.Func
+
+	// LastValue is the last value that any session drew; ok is false before the first.
+	LastValue(sequence types.OID) (value int64, ok bool)
+}
+
+// New makes the view of a catalog.
+func New(cat *catalog.Catalog, node Node) *View {
+	v := &View{cat: cat, node: node}
 	v.mu.rows = make(map[types.OID][]types.Row)
 	return v
 }
@@ -68,7 +77,6 @@ func (v *View) Rows(rel *catalog.Relation, s Session) ([]types.Row, error) {
 	v.mu.Unlock()
 	return rows, nil
 }
-
 
 // fields is a row by column name. A column left out is NULL, or the zero of its type
 // where it is NOT NULL. Values are bool, integers, byte (a "char"), float64, string,

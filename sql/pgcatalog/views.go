@@ -1,8 +1,6 @@
 package pgcatalog
 
-import (
-	"github.com/heliosdb/helios/sql/catalog"
-)
+import "github.com/heliosdb/helios/sql/catalog"
 
 func (v *View) tablesView(emit func(fields)) {
 	v.relations(func(r *catalog.Relation) {
@@ -37,8 +35,7 @@ func (v *View) viewsView(emit func(fields)) {
 // viewDef prints a view's query as pg_get_viewdef does: a blank before, a semicolon after.
 func viewDef(r *catalog.Relation) string { return " " + r.View + ";" }
 
-func (v *View) sequencesView(s Session, emit func(fields)) {
-	last := lastValues(s)
+func (v *View) sequencesView(emit func(fields)) {
 	v.relations(func(r *catalog.Relation) {
 		if q := r.Sequence; q != nil {
 			f := fields{
@@ -46,7 +43,7 @@ func (v *View) sequencesView(s Session, emit func(fields)) {
 				"data_type": q.Type, "start_value": q.Start, "min_value": q.Min, "max_value": q.Max,
 				"increment_by": q.Increment, "cycle": q.Cycle, "cache_size": q.Cache,
 			}
-			if n, ok := last[r.OID]; ok {
+			if n, ok := v.node.LastValue(r.OID); ok {
 				f["last_value"] = n
 			}
 			emit(f)
