@@ -182,10 +182,12 @@ type (
 		Explicit bool
 		At
 	}
-	// Subscript is arg[index] or, when Slice, arg[low:high] (either may be nil).
+	// Subscript is arg[index] or, when Slice, arg[low:high] (either may be nil). Chained
+	// tells a[1][2], one access to an array of two dimensions, from (a[1])[2].
 	Subscript struct {
 		Arg       Expr
 		Slice     bool
+		Chained   bool // Arg is the Subscript written just before
 		Low, High Expr // Low is the index of a plain subscript
 		At
 	}
@@ -205,6 +207,17 @@ type (
 	}
 	// Default is the keyword DEFAULT in VALUES or SET.
 	Default struct{ At }
+	// GroupingSet is an item of GROUP BY: Kind is "empty", "rollup", "cube" or "sets".
+	GroupingSet struct {
+		Kind  string
+		Items []Expr
+		At
+	}
+	// GroupingCall is GROUPING(…).
+	GroupingCall struct {
+		Args []Expr
+		At
+	}
 )
 
 // When is one arm of CASE.
@@ -405,6 +418,8 @@ func (*Subscript) expr()    {}
 func (*Field) expr()        {}
 func (*CurrentValue) expr() {}
 func (*Default) expr()      {}
+func (*GroupingSet) expr()  {}
+func (*GroupingCall) expr() {}
 
 func (*Table) tableExpr()     {}
 func (*Join) tableExpr()      {}

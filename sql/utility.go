@@ -13,8 +13,10 @@ type (
 		Options     []Option // WITH (…)
 		Query       *Select
 		NoData      bool
-		OnCommit    string
+		OnCommit    string // "", "preserve rows", "delete rows", "drop"
 		Like        []Name
+		LikeOptions [][]string // for each of Like what it includes: "defaults", "indexes", "all" …
+		LikeAfter   []int      // for each of Like the number of Columns written before it
 	}
 	// CreateIndex is CREATE INDEX.
 	CreateIndex struct {
@@ -77,6 +79,7 @@ type (
 		IfExists     bool
 		Cascade      bool
 		Concurrently bool
+		Options      []Option // of DROP DATABASE: force
 	}
 	// AlterTable is ALTER TABLE/INDEX/SEQUENCE/VIEW with its commands.
 	AlterTable struct {
@@ -106,7 +109,9 @@ type (
 		Name Name   // for a column its last part is the column
 		Text *string
 	}
-	// Grant is GRANT or REVOKE of privileges on objects, or of roles when Kind is "role".
+	// Grant is GRANT or REVOKE of privileges on objects, or of roles when Kind is "role":
+	// then Privileges are the roles. Kind "all tables in schema" (sequences, functions …)
+	// has the schemas as Objects. Grantees are role names, "public", "current_user" ….
 	Grant struct {
 		Revoke      bool
 		Kind        string
@@ -128,8 +133,12 @@ type (
 		Deferrable *bool
 		Chain      bool
 	}
-	// Set is SET, SET LOCAL, SET TRANSACTION (Name "transaction…"), RESET (Reset) and
-	// RESET ALL (Reset with Name "all"). Values nil without Reset means TO DEFAULT.
+	// Set is SET, SET LOCAL, RESET (Reset) and RESET ALL (Reset with Name "all"). Values
+	// nil without Reset means TO DEFAULT. SET TRANSACTION and SET SESSION CHARACTERISTICS
+	// have the Names "transaction" and "session characteristics" and their modes, such as
+	// "isolation level read committed" or "read only", as Values; SET TRANSACTION SNAPSHOT
+	// is "transaction snapshot"; SET CONSTRAINTS is "constraints", its first value
+	// "deferred" or "immediate", the others the constraints' names (none means ALL).
 	Set struct {
 		Name   string
 		Local  bool
@@ -262,7 +271,9 @@ type IndexKey struct {
 // AlterCmd is one command of ALTER TABLE. Kind is "add column", "drop column",
 // "alter type", "set default", "drop default", "set not null", "drop not null",
 // "add constraint", "drop constraint", "set options", "reset options", "owner",
-// "set schema", "validate constraint", "unsupported".
+// "set schema", "validate constraint", "add identity" (Constraint), "set identity"
+// (Options), "drop identity", "unsupported" (Name tells what). Of ALTER SEQUENCE the
+// sequence's own options are "set options".
 type AlterCmd struct {
 	Kind       string
 	Name       string // column, constraint, owner or schema
