@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"strconv"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -108,7 +109,7 @@ func (c *converter) alterCmd(x *pg.AlterTableCmd) AlterCmd {
 		k := c.constraint(x.Def.GetConstraint())
 		cmd.Kind, cmd.Constraint = "add identity", &k
 	case pg.AlterTableType_AT_SetIdentity:
-		cmd.Kind, cmd.Options = "set identity", c.options(x.Def.GetList().GetItems())
+		cmd.Kind, cmd.Options = "set identity", c.identityOptions(x.Def.GetList().GetItems())
 	case pg.AlterTableType_AT_SetRelOptions:
 		cmd.Kind, cmd.Options = "set options", c.options(x.Def.GetList().GetItems())
 	case pg.AlterTableType_AT_ResetRelOptions:
@@ -119,6 +120,22 @@ func (c *converter) alterCmd(x *pg.AlterTableCmd) AlterCmd {
 		cmd = AlterCmd{Kind: "unsupported", Name: alterWhat(x.Subtype)}
 	}
 	return cmd
+}
+
+// identityOptions reads the options of SET on an identity column; "generated", which
+// arrives as a letter's code, becomes "always" or "by default".
+func (c *converter) identityOptions(list []*pg.Node) []Option {
+	out := c.options(list)
+	for i, o := range out {
+		if o.Name == "generated" && o.Value != nil {
+			value := "by default"
+			if *o.Value == strconv.Itoa('a') {
+				value = "always"
+			}
+			out[i].Value = &value
+		}
+	}
+	return out
 }
 
 // alterWhat writes a command that Helios does not have as words: SET STATISTICS.

@@ -62,8 +62,8 @@ func ParseOne(text string) (Statement, error) {
 
 // ParseExpr parses one expression, such as a column's default.
 func ParseExpr(text string) (Expr, error) {
-	const prefix = "SELECT ("
-	stmt, err := ParseOne(prefix + text + "\n)")
+	const prefix = "SELECT ALL "
+	stmt, err := ParseOne(prefix + text)
 	if err != nil {
 		if e := types.AsError(err); e.Position > len(prefix) {
 			c := *e
@@ -77,6 +77,9 @@ func ParseExpr(text string) (Expr, error) {
 		return nil, types.Errorf("42601", "not an expression: %s", text)
 	}
 	e := q.Targets[0].Expr
+	if star, ok := e.(*ColumnRef); ok && star.Star {
+		return nil, types.Errorf("42601", "not an expression: %s", text)
+	}
 	Inspect(e, func(n any) bool {
 		if m, ok := n.(mover); ok {
 			m.move(-len(prefix))

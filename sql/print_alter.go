@@ -5,10 +5,8 @@ import "strings"
 func (p *Printer) alterTable(s *AlterTable) {
 	p.w("ALTER ", strings.ToUpper(s.Kind), " ", ifExists(s.IfExists))
 	p.name(s.Name)
-	p.list(len(s.Cmds), func(i int) {
-		p.w(" ")
-		p.alterCmd(s.Kind, &s.Cmds[i])
-	})
+	p.w(" ")
+	p.list(len(s.Cmds), func(i int) { p.alterCmd(s.Kind, &s.Cmds[i]) })
 }
 
 func (p *Printer) alterCmd(kind string, c *AlterCmd) {
@@ -70,12 +68,12 @@ func (p *Printer) identityOptions(options []Option) {
 		p.wIf(i > 0, " ")
 		switch o.Name {
 		case "generated":
-			p.w("SET GENERATED ", map[bool]string{true: "ALWAYS", false: "BY DEFAULT"}[o.Value != nil && *o.Value == "a"])
+			p.w("SET GENERATED ", map[bool]string{true: "ALWAYS", false: "BY DEFAULT"}[o.Value != nil && *o.Value == "always"])
 		case "restart":
 			p.w("RESTART")
 			p.wIf(o.Value != nil, " "+optionText(o))
 		default:
-			p.w("SET")
+			p.w("SET ")
 			p.sequenceOptions([]Option{o})
 		}
 	}

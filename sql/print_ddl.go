@@ -18,6 +18,7 @@ func (p *Printer) definition(s Statement) bool {
 	case *CreateSequence:
 		p.w("CREATE ", temp(s.Temp), "SEQUENCE ", ifNotExists(s.IfNotExists))
 		p.name(s.Name)
+		p.wIf(len(s.Options) > 0, " ")
 		p.sequenceOptions(s.Options)
 	case *CreateView:
 		p.createView(s)
@@ -275,7 +276,7 @@ func (p *Printer) createIndex(s *CreateIndex) {
 
 func (p *Printer) indexKey(k *IndexKey) {
 	if k.Expr != nil {
-		p.wordCall("", []Expr{k.Expr})
+		p.keyExpr(k.Expr)
 	} else {
 		p.ident(k.Column)
 	}
@@ -290,6 +291,15 @@ func (p *Printer) indexKey(k *IndexKey) {
 	p.wIf(k.Desc, " DESC")
 	p.wIf(k.NullsFirst, " NULLS FIRST")
 	p.wIf(k.NullsLast, " NULLS LAST")
+}
+
+// keyExpr writes an index expression: a plain call, anything else in brackets.
+func (p *Printer) keyExpr(e Expr) {
+	if f, ok := e.(*FuncCall); ok && f.Filter == nil && f.Over == nil && !f.Within {
+		p.call(f)
+		return
+	}
+	p.wordCall("", []Expr{e})
 }
 
 func (p *Printer) createView(s *CreateView) {
@@ -316,35 +326,36 @@ func (p *Printer) extensionOptions(options []Option) {
 	}
 }
 
-// sequenceOptions writes the options of a sequence in their own syntax, each after a space.
+// sequenceOptions writes the options of a sequence in their own syntax.
 func (p *Printer) sequenceOptions(options []Option) {
-	for _, o := range options {
+	for i, o := range options {
 		value := ""
 		if o.Value != nil {
 			value = *o.Value
 		}
+		p.wIf(i > 0, " ")
 		switch o.Name {
 		case "as":
-			p.w(" AS ", QuoteIdent(value))
+			p.w("AS ", QuoteIdent(value))
 		case "increment", "start", "cache":
-			p.w(" ", strings.ToUpper(o.Name), " ", value)
+			p.w(strings.ToUpper(o.Name), " ", value)
 		case "minvalue", "maxvalue":
 			if o.Value == nil {
-				p.w(" NO ", strings.ToUpper(o.Name))
+				p.w("NO ", strings.ToUpper(o.Name))
 			} else {
-				p.w(" ", strings.ToUpper(o.Name), " ", value)
+				p.w(strings.ToUpper(o.Name), " ", value)
 			}
 		case "cycle":
-			p.w(map[bool]string{true: " CYCLE", false: " NO CYCLE"}[value == "true"])
+			p.w(map[bool]string{true: "CYCLE", false: "NO CYCLE"}[value == "true"])
 		case "restart":
-			p.w(" RESTART")
+			p.w("RESTART")
 			p.wIf(o.Value != nil, " "+value)
 		case "owned_by":
-			p.w(" OWNED BY ", Name(o.List).String())
+			p.w("OWNED BY ", Name(o.List).String())
 		case "sequence_name":
-			p.w(" SEQUENCE NAME ", Name(o.List).String())
+			p.w("SEQUENCE NAME ", Name(o.List).String())
 		default:
-			p.w(" ", strings.ToUpper(o.Name))
+			p.w(strings.ToUpper(o.Name))
 		}
 	}
 }

@@ -234,7 +234,7 @@ func (p *Printer) inferred(e Expr) {
 		p.w(" COLLATE ")
 		p.name(e.Name)
 	default:
-		p.wordCall("", []Expr{e})
+		p.keyExpr(e)
 	}
 }
 

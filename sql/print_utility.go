@@ -128,11 +128,16 @@ func (p *Printer) set(s *Set) {
 	default:
 		if cast, ok := s.Values[0].(*Cast); ok { // only SET TIME ZONE INTERVAL '…' is so
 			p.w("TIME ZONE ")
-			p.typeName(TypeName{Name: cast.Type.Name})
+			p.w("INTERVAL")
+			if cast.Type.Fields == "" {
+				p.mods(cast.Type.Mods)
+			}
 			p.w(" ")
 			p.expr(cast.Arg, bindAtom)
-			p.wIf(cast.Type.Fields != "", " "+cast.Type.Fields)
-			p.mods(cast.Type.Mods)
+			if cast.Type.Fields != "" {
+				p.w(" ", cast.Type.Fields)
+				p.mods(cast.Type.Mods)
+			}
 			return
 		}
 		p.w(settingName(s.Name), " TO ")

@@ -16,9 +16,8 @@ const (
 // information_schema, public and helios, and one superuser. password is its
 // SCRAM-SHA-256 verifier, or "" for none.
 func Bootstrap(database, superuser, password string) (*Catalog, []Change, error) {
-	c := empty()
-	c.nextOID = types.FirstUserOID
-	e := NewEdit(c)
+	e := NewEdit(empty())
+	e.draft.nextOID = types.FirstUserOID
 	e.changed[counterKey] = true
 	e.SetDatabase(Database{OID: DatabaseOID, Name: database, Owner: SuperuserOID})
 	e.PutRole(&Role{

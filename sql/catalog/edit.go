@@ -1,7 +1,7 @@
 package catalog
 
 import (
-	"encoding/json"
+	"bytes"
 	"maps"
 	"slices"
 
@@ -14,6 +14,7 @@ import (
 //
 // What is handed to an Edit belongs to the catalog and must not be changed any more.
 type Edit struct {
+	base    *Catalog
 	draft   *Catalog
 	changed map[string]bool // keys of rows that may differ
 }
@@ -31,7 +32,7 @@ func NewEdit(c *Catalog) *Edit {
 	draft.schemas = maps.Clone(c.schemas)
 	draft.roles = maps.Clone(c.roles)
 	draft.extensions = maps.Clone(c.extensions)
-	return &Edit{draft: &draft, changed: make(map[string]bool)}
+	return &Edit{base: c, draft: &draft, changed: make(map[string]bool)}
 }
 
 // Catalog is the catalog as edited so far; later calls change what it shows.
@@ -75,6 +76,9 @@ func (e *Edit) ReplaceRelation(r *Relation) error {
 	}
 	e.draft.remove(old)
 	if err := e.draft.put(r); err != nil {
+		if restore := e.draft.put(old); restore != nil {
+			return restore
+		}
 		return err
 	}
 	e.changed[oidKey(relationRow, r.OID)] = true
@@ -139,21 +143,22 @@ func (e *Edit) SetDatabase(d Database) {
 	e.changed[databaseKey] = true
 }
 
-// Rows gives exactly the rows that the edit changes, in order of their keys.
+// Rows gives exactly the rows that differ from the catalog the edit began with, in
+// order of their keys.
 func (e *Edit) Rows() ([]Change, error) {
-	all := e.draft.rows()
 	var out []Change
 	for _, key := range slices.Sorted(maps.Keys(e.changed)) {
-		row, ok := all(key)
-		if !ok {
-			out = append(out, Change{Key: []byte(key)})
-			continue
-		}
-		value, err := json.Marshal(row)
+		before, err := e.base.encodeRow(key)
 		if err != nil {
-			return nil, types.Errorf("XX000", "catalog row %q: %w", key, err)
+			return nil, err
 		}
-		out = append(out, Change{Key: []byte(key), Value: value})
+		after, err := e.draft.encodeRow(key)
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(before, after) {
+			out = append(out, Change{Key: []byte(key), Value: after})
+		}
 	}
 	return out, nil
 }

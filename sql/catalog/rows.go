@@ -40,30 +40,74 @@ func oidKey(kind byte, oid types.OID) string {
 	return string(binary.BigEndian.AppendUint32([]byte{kind}, uint32(oid)))
 }
 
-// rows gives a look-up from row key to row.
-func (c *Catalog) rows() func(key string) (row, bool) {
-	all := map[string]row{
-		counterKey:  {Format: Format, NextOID: &c.nextOID},
-		databaseKey: {Format: Format, Database: &c.database},
+// encodeRow gives the value of the row with this key, nil if there is none.
+func (c *Catalog) encodeRow(key string) ([]byte, error) {
+	r, ok := c.row(key)
+	if !ok {
+		return nil, nil
 	}
-	for _, x := range c.extensions {
-		all[oidKey(extensionRow, x.OID)] = row{Format: Format, Extension: x}
+	r.Format = Format
+	value, err := json.Marshal(r)
+	if err != nil {
+		return nil, types.Errorf("XX000", "catalog row %q: %w", key, err)
 	}
-	for _, s := range c.schemas {
-		all[oidKey(schemaRow, s.OID)] = row{Format: Format, Schema: s}
+	return value, nil
+}
+
+func (c *Catalog) row(key string) (row, bool) {
+	switch key {
+	case counterKey:
+		return row{NextOID: &c.nextOID}, c.nextOID != 0
+	case databaseKey:
+		return row{Database: &c.database}, c.database.Name != ""
 	}
-	for _, r := range c.roles {
-		all[oidKey(roleRow, r.OID)] = row{Format: Format, Role: r}
+	oid := types.OID(binary.BigEndian.Uint32([]byte(key[1:])))
+	switch key[0] {
+	case relationRow:
+		r, ok := c.relations[oid]
+		return row{Relation: r}, ok
+	case schemaRow:
+		s, ok := byOID(c.schemas, func(s *Schema) bool { return s.OID == oid })
+		return row{Schema: s}, ok
+	case roleRow:
+		r, ok := byOID(c.roles, func(r *Role) bool { return r.OID == oid })
+		return row{Role: r}, ok
+	case extensionRow:
+		x, ok := byOID(c.extensions, func(x *Extension) bool { return x.OID == oid })
+		return row{Extension: x}, ok
 	}
-	for _, r := range c.relations {
-		if r.Kind != KindIndex {
-			all[oidKey(relationRow, r.OID)] = row{Format: Format, Relation: r}
+	return row{}, false
+}
+
+func byOID[T any](m map[string]*T, is func(*T) bool) (*T, bool) {
+	for _, v := range m {
+		if is(v) {
+			return v, true
 		}
 	}
-	return func(key string) (row, bool) {
-		r, ok := all[key]
-		return r, ok
+	return nil, false
+}
+
+// Rows gives all rows of the catalog in order of their keys.
+func (c *Catalog) Rows() ([]Change, error) {
+	e := NewEdit(empty())
+	e.draft = c
+	e.changed[counterKey], e.changed[databaseKey] = true, true
+	for oid, r := range c.relations {
+		if r.Kind != KindIndex {
+			e.changed[oidKey(relationRow, oid)] = true
+		}
 	}
+	for _, s := range c.schemas {
+		e.changed[oidKey(schemaRow, s.OID)] = true
+	}
+	for _, r := range c.roles {
+		e.changed[oidKey(roleRow, r.OID)] = true
+	}
+	for _, x := range c.extensions {
+		e.changed[oidKey(extensionRow, x.OID)] = true
+	}
+	return e.Rows()
 }
 
 // Load makes the catalog of some version from all its rows, in any order. XX001 tells
