@@ -117,7 +117,7 @@ func (s *Session) writeCopy(ctx context.Context, po *portal, format *copyFormat,
 	for i, c := range po.columns {
 		names[i], enc.columns[i] = c.Name, c.Type
 	}
-	if enc.forceQuote, err = forced(format.forceQuote, names, "FORCE_QUOTE"); err != nil {
+	if enc.forceQuote, err = forced(format.forceQuote, names, "FORCE_QUOTE", noSuchColumn); err != nil {
 		return 0, err
 	}
 	out, err := w.CopyOut(len(names), format.binary)
@@ -178,10 +178,10 @@ func (s *Session) copyFrom(ctx context.Context, x *sql.Copy, format *copyFormat,
 		nums[i] = c.Num
 		load.names = append(load.names, c.Name)
 	}
-	if load.notNull, err = forced(format.forceNotNull, load.names, "FORCE_NOT_NULL"); err != nil {
+	if load.notNull, err = forced(format.forceNotNull, load.names, "FORCE_NOT_NULL", load.known); err != nil {
 		return "", err
 	}
-	if load.nulled, err = forced(format.forceNull, load.names, "FORCE_NULL"); err != nil {
+	if load.nulled, err = forced(format.forceNull, load.names, "FORCE_NULL", load.known); err != nil {
 		return "", err
 	}
 	if load.sink, err = tx.CopyIn(ctx, rel, nums, s.execEnv(nil)); err != nil {
@@ -214,6 +214,18 @@ type copyLoad struct {
 	bytes int
 	first int // line of the batch's first row
 	last  int // and of its last
+}
+
+// known gives 42703 for a column that the table does not have.
+func (l *copyLoad) known(name string) error {
+	if _, ok := l.rel.Column(name); ok {
+		return nil
+	}
+	return types.Errorf("42703", "column \"%s\" of relation \"%s\" does not exist", name, l.rel.Name)
+}
+
+func noSuchColumn(name string) error {
+	return types.Errorf("42703", "column \"%s\" does not exist", name)
 }
 
 func (l *copyLoad) run(ctx context.Context, in io.Reader) error {

@@ -264,10 +264,10 @@ func (c *client) described(params []types.OID, columns []pgwire.Column, err erro
 	}
 }
 
-// TestTranscripts runs testdata: "simple" is a query string (lines after "-- data" are what
+// TestTranscripts runs testdata/transcripts: "simple" is a query string (lines after "-- data" are what
 // COPY reads), "extended" a list of messages, "open" starts another session.
 func TestTranscripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/transcripts", func(t *testing.T, path string) {
 		h, _ := newHost()
 		c := open(t, h, "postgres")
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
