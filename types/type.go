@@ -57,8 +57,28 @@ const (
 	JSONBOID        OID = 3802
 	RegroleOID      OID = 4096
 	RegnamespaceOID OID = 4089
-	VectorOID       OID = 16385
-	VectorArrayOID  OID = 16386
+	TIDOID          OID = 27
+	XIDOID          OID = 28
+	CIDOID          OID = 29
+	PGNodeTreeOID   OID = 194
+	ACLItemOID      OID = 1033
+	PGLSNOID        OID = 3220
+	XID8OID         OID = 5069
+	BitOID          OID = 1560
+	VarbitOID       OID = 1562
+	RegoperatorOID  OID = 2204
+	RegcollationOID OID = 4191
+
+	AnyNonArrayOID           OID = 2776
+	AnyEnumOID               OID = 3500
+	AnyCompatibleOID         OID = 5077
+	AnyCompatibleArrayOID    OID = 5078
+	AnyCompatibleNonArrayOID OID = 5079
+	InternalOID              OID = 2281
+	TriggerOID               OID = 2279
+
+	VectorOID      OID = 16385
+	VectorArrayOID OID = 16386
 
 	// FirstUserOID is the first number given to relations and other user objects.
 	FirstUserOID OID = 17000

@@ -18,14 +18,15 @@ const (
 	KindFloat          // float4 (rounded to float32), float8: a float64
 	KindNumeric        // *apd.Decimal, scale kept
 	KindText           // text, varchar, bpchar, name, unknown, json: a string
-	KindBytes          // bytea, uuid (16 bytes), jsonb: bytes held as a string
+	KindBytes          // bytea, uuid (16 bytes): bytes held as a string
 	KindDate           // days since 2000-01-01, int64; MinInt32/MaxInt32 are ∓infinity
-	KindTime           // microseconds since midnight, int64
+	KindTime           // time: microseconds since midnight, int64; timetz: see TimeTZ
 	KindTimestamp      // timestamp, timestamptz: microseconds since 2000-01-01; MinInt64/MaxInt64 are ∓infinity
 	KindInterval       // *Interval
 	KindVector         // []float32
 	KindArray          // *Array
 	KindRecord         // []Value
+	KindJSONB          // jsonb: its normalised text, held as a string
 )
 
 // Value is one SQL value, 24 bytes. The zero Value is NULL. A Value does not know
@@ -75,9 +76,14 @@ func Text(s string) Value {
 	return Value{kind: KindText, n: int64(len(s)), p: unsafe.Pointer(unsafe.StringData(s))}
 }
 
-// Bytes makes a bytea (or uuid, jsonb) value; b must not be changed afterwards.
+// Bytes makes a bytea (or uuid) value; b must not be changed afterwards.
 func Bytes(b []byte) Value {
 	return Value{kind: KindBytes, n: int64(len(b)), p: unsafe.Pointer(unsafe.SliceData(b))}
+}
+
+// JSONB makes a jsonb value from text that NormalizeJSON gave.
+func JSONB(normalized string) Value {
+	return Value{kind: KindJSONB, n: int64(len(normalized)), p: unsafe.Pointer(unsafe.StringData(normalized))}
 }
 
 // Date makes a date from days since 2000-01-01.
@@ -85,6 +91,17 @@ func Date(days int64) Value { return Value{kind: KindDate, n: days} }
 
 // Time makes a time of day from microseconds since midnight.
 func Time(micros int64) Value { return Value{kind: KindTime, n: micros} }
+
+// timeTZBits is the room of the zone in a timetz, below the UTC time of day.
+const timeTZBits = 20
+
+// TimeTZ makes a time of day with a zone: microseconds since local midnight and
+// seconds west of Greenwich (as PostgreSQL keeps them). The packed form orders by
+// the UTC time first, then by the zone, as timetz does.
+func TimeTZ(micros int64, zone int32) Value {
+	utc := micros + int64(zone)*1_000_000
+	return Value{kind: KindTime, n: utc<<timeTZBits | int64(zone+1<<(timeTZBits-1))}
+}
 
 // Timestamp makes a timestamp or timestamptz from microseconds since 2000-01-01 (UTC for timestamptz).
 func Timestamp(micros int64) Value { return Value{kind: KindTimestamp, n: micros} }
@@ -100,9 +117,72 @@ func Vector(v []float32) Value {
 // ArrayValue makes an array value; a must not be changed afterwards.
 func ArrayValue(a *Array) Value { return Value{kind: KindArray, p: unsafe.Pointer(a)} }
 
-// Record makes a row value; fields must not be changed afterwards.
+// Record makes a row value without field types; fields must not be changed afterwards.
+// See RecordOf.
 func Record(fields []Value) Value {
 	return Value{kind: KindRecord, n: int64(len(fields)), p: unsafe.Pointer(unsafe.SliceData(fields))}
+}
+
+// recordTyped marks a record whose hidden last element holds its field types.
+const recordTyped = 1 << 40
+
+// RecordOf makes a row value that knows the types of its fields, as its text and
+// binary forms need (RecordTypes). fields are copied.
+func RecordOf(fields []Value, fieldTypes []Type) Value {
+	all := make([]Value, len(fields)+1)
+	copy(all, fields)
+	all[len(fields)] = Value{n: int64(len(fieldTypes)), p: unsafe.Pointer(unsafe.SliceData(fieldTypes))}
+	return Value{kind: KindRecord, n: int64(len(fields)) | recordTyped, p: unsafe.Pointer(unsafe.SliceData(all))}
+}
+
+// RecordTypes gives the field types of a KindRecord value; fields of a record made
+// without types get the natural type of their kind. Read only.
+func (v Value) RecordTypes() []Type {
+	n := int(v.n &^ recordTyped)
+	if v.n&recordTyped != 0 {
+		last := unsafe.Slice((*Value)(v.p), n+1)[n]
+		if int(last.n) == n {
+			return unsafe.Slice((*Type)(last.p), n)
+		}
+	}
+	guess := make([]Type, n)
+	for i, f := range v.AsRecord() {
+		guess[i] = T(naturalType(f))
+	}
+	return guess
+}
+
+// naturalType is the type that a value of unknown type is shown as.
+func naturalType(v Value) OID {
+	switch v.kind {
+	case KindBool:
+		return BoolOID
+	case KindInt:
+		return Int8OID
+	case KindFloat:
+		return Float8OID
+	case KindNumeric:
+		return NumericOID
+	case KindBytes:
+		return ByteaOID
+	case KindDate:
+		return DateOID
+	case KindTime:
+		return TimeOID
+	case KindTimestamp:
+		return TimestampOID
+	case KindInterval:
+		return IntervalOID
+	case KindVector:
+		return VectorOID
+	case KindArray:
+		return ArrayOf(v.AsArray().Elem)
+	case KindRecord:
+		return RecordOID
+	case KindJSONB:
+		return JSONBOID
+	}
+	return TextOID
 }
 
 // Kind tells how the value is held.
@@ -126,11 +206,18 @@ func (v Value) AsFloat() float64 { return math.Float64frombits(uint64(v.n)) }
 // AsNumeric gives the decimal of a KindNumeric value; read only.
 func (v Value) AsNumeric() *apd.Decimal { return (*apd.Decimal)(v.p) }
 
-// AsText gives the string of a KindText value.
+// AsText gives the string of a KindText or KindJSONB value.
 func (v Value) AsText() string { return unsafe.String((*byte)(v.p), int(v.n)) }
 
-// AsBytes gives the bytes of a KindBytes (or KindText) value; read only.
+// AsBytes gives the bytes of a KindBytes (or KindText, KindJSONB) value; read only.
 func (v Value) AsBytes() []byte { return unsafe.Slice((*byte)(v.p), int(v.n)) }
+
+// AsTimeTZ gives the local time of day in microseconds and the zone in seconds west
+// of Greenwich of a value that TimeTZ made.
+func (v Value) AsTimeTZ() (micros int64, zone int32) {
+	zone = int32(v.n&(1<<timeTZBits-1)) - 1<<(timeTZBits-1)
+	return v.n>>timeTZBits - int64(zone)*1_000_000, zone
+}
 
 // AsInterval gives the interval of a KindInterval value.
 func (v Value) AsInterval() Interval { return *(*Interval)(v.p) }
@@ -142,7 +229,7 @@ func (v Value) AsVector() []float32 { return unsafe.Slice((*float32)(v.p), int(v
 func (v Value) AsArray() *Array { return (*Array)(v.p) }
 
 // AsRecord gives the fields of a KindRecord value; read only.
-func (v Value) AsRecord() []Value { return unsafe.Slice((*Value)(v.p), int(v.n)) }
+func (v Value) AsRecord() []Value { return unsafe.Slice((*Value)(v.p), int(v.n&^recordTyped)) }
 
 // Row is one row of values.
 type Row = []Value
