@@ -36,6 +36,10 @@ type Session interface {
 	// through Client.ParameterStatus.
 	Parameters() []Parameter
 
+	// Settings say how values print in text format. They are asked for at each
+	// RowDescription and must not change afterwards (hand out a new value instead).
+	Settings() *types.Settings
+
 	// SimpleQuery runs a whole query string, several statements perhaps, and reports
 	// their results in order. It ends the implicit transaction, if one is open.
 	SimpleQuery(ctx context.Context, sql string, w ResultWriter) error

@@ -59,6 +59,8 @@ func (s *toy) Parameters() []Parameter {
 	return params
 }
 
+func (s *toy) Settings() *types.Settings { return nil }
+
 func (s *toy) failed(err error) error {
 	if err != nil && s.status == 'T' {
 		s.status = 'E'

@@ -48,6 +48,9 @@ func newPool(c *Client, key poolKey) *Pool {
 // ends. Errors: 08001 (cannot connect), 08004 or the node's own refusal, 57014 (ctx ended);
 // nothing was sent (see NotSent). The connection goes back by Conn.Release.
 func (p *Pool) Get(ctx context.Context) (*Conn, error) {
+	if err := p.refuseClosed(); err != nil {
+		return nil, err
+	}
 	if err := p.slots.Acquire(ctx, 1); err != nil {
 		return nil, notSent(ended(ctx))
 	}
@@ -62,10 +65,10 @@ func (p *Pool) Get(ctx context.Context) (*Conn, error) {
 // get runs with a slot taken.
 func (p *Pool) get(ctx context.Context) (*Conn, error) {
 	for {
-		conn, err := p.takeIdle()
-		if err != nil {
+		if err := p.refuseClosed(); err != nil {
 			return nil, err
 		}
+		conn := p.takeIdle()
 		if conn == nil {
 			return p.open(ctx)
 		}
@@ -80,20 +83,26 @@ func (p *Pool) get(ctx context.Context) (*Conn, error) {
 	}
 }
 
-// takeIdle gives the newest idle connection, nil if there is none.
-func (p *Pool) takeIdle() (*Conn, error) {
+func (p *Pool) refuseClosed() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mu.closed {
-		return nil, notSent(types.Errorf("57P03", "the connection pool of %s is closed", p.key.addr))
+		return notSent(types.Errorf("57P03", "the connection pool of %s is closed", p.key.addr))
 	}
+	return nil
+}
+
+// takeIdle gives the newest idle connection, nil if there is none.
+func (p *Pool) takeIdle() *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	n := len(p.mu.idle)
 	if n == 0 {
-		return nil, nil
+		return nil
 	}
 	conn := p.mu.idle[n-1]
 	p.mu.idle = p.mu.idle[:n-1]
-	return conn, nil
+	return conn
 }
 
 // open dials and logs in.
