@@ -96,7 +96,8 @@ type Client interface {
 	// ParameterStatus reports a changed run-time parameter; it is sent before the next ReadyForQuery.
 	ParameterStatus(name, value string)
 
-	// Terminate ends the connection with err as a FATAL error, once the running call has returned.
+	// Terminate ends the connection with err as a FATAL error, once the running call has
+	// returned, whose context it cancels.
 	Terminate(err *types.Error)
 }
 
