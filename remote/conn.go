@@ -45,7 +45,10 @@ type Conn struct {
 	statements *statementCache
 	idleSince  time.Time
 	notices    []*types.Error
-	rows       Rows // reused
+
+	rows    Rows     // reused
+	values  [][]byte // scratch
+	formats []int16  // scratch
 }
 
 // Addr is the node's address.
@@ -87,11 +90,16 @@ func (c *Conn) noticed(_ *pgconn.PgConn, n *pgconn.Notice) {
 
 // Exec sends the statements and one Sync in one flight. Without BEGIN among them they are
 // one transaction; after an error the rest is skipped. The Rows stand before the first
-// result; they must be closed before the next call. An error of Exec itself means that
-// the connection broke (08006) or ctx ended (57014).
+// result; they must be closed before the next call. Errors, of Exec or of the Rows, are the
+// node's own, 57014 (ctx ended) or 08006 (the connection broke; NotSent and Lost say when).
 //
 // When ctx ends, a CancelRequest goes to the node: the rows then end with 57014.
 func (c *Conn) Exec(ctx context.Context, statements ...Statement) (*Rows, error) {
+	if len(statements) == 1 && len(c.statements.stale) == 0 && !statements[0].Once {
+		if st := c.statements.find(&statements[0]); st != nil && st.description != nil {
+			return c.execOne(ctx, st, &statements[0]), nil
+		}
+	}
 	p := c.pg.StartPipeline(ctx)
 	c.rows = Rows{conn: c, ctx: ctx, pipeline: p}
 	for _, name := range c.statements.takeStale() {
@@ -109,36 +117,55 @@ func (c *Conn) Exec(ctx context.Context, statements ...Statement) (*Rows, error)
 	return &c.rows, nil
 }
 
+// execOne is Exec for the most frequent flight, a single statement that the node holds
+// already: pgconn keeps no books of what is under way then.
+func (c *Conn) execOne(ctx context.Context, st *prepared, s *Statement) *Rows {
+	values, formats := c.encode(s.Params)
+	c.rows = Rows{conn: c, ctx: ctx, used: append(c.rows.used[:0], st)}
+	c.rows.single = c.pg.ExecStatement(ctx, st.description, values, formats, resultFormat(s))
+	return &c.rows
+}
+
 var (
 	textResult   = []int16{Text}
 	binaryResult = []int16{Binary}
 )
 
+func resultFormat(s *Statement) []int16 {
+	if s.Result == Binary {
+		return binaryResult
+	}
+	return textResult
+}
+
+// encode splits parameters into what pgconn wants; the slices are valid until the next call.
+func (c *Conn) encode(params []Param) (values [][]byte, formats []int16) {
+	c.values, c.formats = c.values[:0], c.formats[:0]
+	for i := range params {
+		c.values, c.formats = append(c.values, params[i].Value), append(c.formats, params[i].Format)
+	}
+	return c.values, c.formats
+}
+
 // send puts one statement into the flight.
 func (c *Conn) send(p *pgconn.Pipeline, s *Statement) {
-	values, formats := make([][]byte, len(s.Params)), make([]int16, len(s.Params))
-	for i := range s.Params {
-		values[i], formats[i] = s.Params[i].Value, s.Params[i].Format
-	}
-	result := textResult
-	if s.Result == Binary {
-		result = binaryResult
-	}
+	values, formats := c.encode(s.Params)
 	if s.Once {
-		p.SendQueryParams(s.SQL, values, oids(s.Params), formats, result)
+		p.SendQueryParams(s.SQL, values, oids(s.Params), formats, resultFormat(s))
 		return
 	}
-	st, known := c.statements.get(s)
-	if !known {
+	st := c.statements.find(s)
+	if st == nil {
+		st = c.statements.add()
 		p.SendPrepare(st.name, s.SQL, oids(s.Params))
 		c.rows.preparing = append(c.rows.preparing, st)
 	}
 	if st.description == nil {
-		p.SendQueryPrepared(st.name, values, formats, result)
+		p.SendQueryPrepared(st.name, values, formats, resultFormat(s))
 		return
 	}
 	c.rows.used = append(c.rows.used, st)
-	p.SendQueryStatement(st.description, values, formats, result)
+	p.SendQueryStatement(st.description, values, formats, resultFormat(s))
 }
 
 func oids(params []Param) []uint32 {

@@ -27,8 +27,10 @@ type Rows struct {
 	conn *Conn
 	ctx  context.Context
 
-	pipeline *pgconn.Pipeline          // either this
-	simple   *pgconn.MultiResultReader // or this
+	// One of the three is where the results come from.
+	pipeline *pgconn.Pipeline
+	simple   *pgconn.MultiResultReader
+	single   *pgconn.ResultReader
 
 	result    *pgconn.ResultReader // the result being read
 	tag       string
@@ -53,6 +55,13 @@ func (r *Rows) NextResult() bool {
 // advance reads up to the next result or the end.
 func (r *Rows) advance() bool {
 	r.tag = ""
+	if r.single != nil {
+		if r.atEnd {
+			return false
+		}
+		r.result, r.atEnd = r.single, true
+		return true
+	}
 	if r.simple != nil {
 		if r.simple.NextResult() {
 			r.result = r.simple.ResultReader()
@@ -165,10 +174,10 @@ func (r *Rows) Close() error {
 	var err error
 	if r.simple != nil {
 		err = r.simple.Close()
-	} else {
-		r.settle()
+	} else if r.pipeline != nil {
 		err = r.pipeline.Close()
 	}
+	r.settle()
 	if err != nil {
 		r.fail(err)
 	}

@@ -30,24 +30,28 @@ func newStatementCache(most int) *statementCache {
 	return &statementCache{max: most, byKey: make(map[string]*prepared)}
 }
 
-// get finds the statement for a text and its parameter types, or makes one that the
-// caller must send.
-func (c *statementCache) get(s *Statement) (p *prepared, known bool) {
+// find gives the statement for a text and its parameter types, nil if there is none.
+func (c *statementCache) find(s *Statement) *prepared {
 	c.clock++
 	c.key = append(c.key[:0], s.SQL...)
 	for _, param := range s.Params {
 		c.key = strconv.AppendUint(append(c.key, 0), uint64(param.Type), 36)
 	}
-	if p := c.byKey[string(c.key)]; p != nil {
+	p := c.byKey[string(c.key)]
+	if p != nil {
 		p.used = c.clock
-		return p, true
 	}
+	return p
+}
+
+// add makes the statement that find, called just before, did not find. The caller must send it.
+func (c *statementCache) add() *prepared {
 	if len(c.byKey) >= c.max {
 		c.evictOldest()
 	}
-	p = &prepared{key: string(c.key), name: "h" + strconv.FormatUint(c.clock, 36), used: c.clock}
+	p := &prepared{key: string(c.key), name: "h" + strconv.FormatUint(c.clock, 36), used: c.clock}
 	c.byKey[p.key] = p
-	return p, false
+	return p
 }
 
 // evictOldest drops the least recently used statement that the node has confirmed; those
