@@ -53,18 +53,18 @@ var layers = map[string]layer{
 	"sql/exec": {4, []string{"sql/builtin", "sql/plan", "types"}},
 	"sql/ddl":  {4, []string{"sql/catalog", "sql/plan", "sql", "types"}},
 
-	"session": {5, []string{"sql/catalog", "sql/exec", "sql/plan", "sql", "types"}},
-	"shard": {5, []string{"sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
+	"session": {5, []string{"pgwire", "sql/builtin", "sql/catalog", "sql/exec", "sql/plan", "sql", "types"}},
+	"shard": {6, []string{"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
 		"sql/pgcatalog", "sql/plan", "sql", "storage", "twophase", "txn", "types", "vectorpart", "wal"}},
-	"router": {5, []string{"sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
+	"router": {6, []string{"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
 		"sql/pgcatalog", "sql/plan", "remote", "sql", "twophase", "types", "vectorpart"}},
 
-	"admin": {6, []string{"sql/catalog", "cluster", "consensus", "ha", "reshard", "router", "session", "shard", "types"}},
-	"node":  {7, below},
+	"admin": {7, []string{"sql/catalog", "cluster", "consensus", "ha", "reshard", "router", "session", "shard", "types"}},
+	"node":  {8, below},
 
-	"cmd/helios":       {8, below},
-	"bench":            {8, below},
-	"internal/simtest": {8, below},
+	"cmd/helios":       {9, below},
+	"bench":            {9, below},
+	"internal/simtest": {9, below},
 }
 
 // TestLayers holds the import table: no arrow points up, none is missing from it.
