@@ -1,0 +1,206 @@
+package cluster
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ErrStale is wrapped when a new map would take back an epoch, a term, a
+// generation or a version.
+var ErrStale = errors.New("cluster map goes backwards")
+
+// Edit returns the next version of the map: change gets a copy of its own and
+// may write all of it but the version. The result is checked by Validate and
+// by Follows; m stays as it is. An error of change is returned as it came.
+func (m *Map) Edit(change func(next *Map) error) (*Map, error) {
+	next := m.clone()
+	next.Version = m.Version + 1
+	if err := change(next); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(next.Shards, func(a, b Shard) int { return cmp.Compare(a.ID, b.ID) })
+	if err := next.Validate(); err != nil {
+		return nil, err
+	}
+	if err := next.Follows(m); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// WithSlot returns the next map in which a slot has this owner.
+func (m *Map) WithSlot(slot int, owner Owner) (*Map, error) {
+	return m.Edit(func(next *Map) error {
+		if slot < 0 || slot >= len(next.Slots) {
+			return fmt.Errorf("%w: slot %d of %d", ErrInvalid, slot, len(next.Slots))
+		}
+		next.Slots[slot] = owner
+		return nil
+	})
+}
+
+// WithShard returns the next map with a shard added, or replaced when its id is
+// known.
+func (m *Map) WithShard(shard Shard) (*Map, error) {
+	return m.Edit(func(next *Map) error {
+		next.Shards = slices.DeleteFunc(next.Shards, func(s Shard) bool { return s.ID == shard.ID })
+		next.Shards = append(next.Shards, shard.clone())
+		return nil
+	})
+}
+
+// WithoutShard returns the next map without a shard, which must own nothing.
+func (m *Map) WithoutShard(id ShardID) (*Map, error) {
+	return m.Edit(func(next *Map) error {
+		next.Shards = slices.DeleteFunc(next.Shards, func(s Shard) bool { return s.ID == id })
+		return nil
+	})
+}
+
+// WithPrimary returns the next map in which a node holds a shard's new term and
+// these nodes may follow it. Roles follow: the former primary is a standby.
+func (m *Map) WithPrimary(shard ShardID, node string, term uint32, syncSet []string) (*Map, error) {
+	return m.Edit(func(next *Map) error {
+		i := slices.IndexFunc(next.Shards, func(s Shard) bool { return s.ID == shard })
+		if i < 0 {
+			return fmt.Errorf("%w: no shard %d", ErrInvalid, shard)
+		}
+		s := &next.Shards[i]
+		s.Primary, s.Term, s.SyncSet = node, term, slices.Clone(syncSet)
+		for j := range s.Nodes {
+			switch n := &s.Nodes[j]; {
+			case n.ID == node:
+				n.Role = Primary
+			case n.Role == Primary || slices.Contains(syncSet, n.ID):
+				n.Role = Standby
+			}
+		}
+		return nil
+	})
+}
+
+// WithCells returns the next map with a table's cell owners; a set without
+// cells drops the table.
+func (m *Map) WithCells(table uint32, set CellSet) (*Map, error) {
+	return m.Edit(func(next *Map) error {
+		if next.CellSets == nil {
+			next.CellSets = make(map[uint32]CellSet)
+		}
+		set.Cells = slices.Clone(set.Cells)
+		slices.SortFunc(set.Cells, func(a, b CellOwner) int { return cmp.Compare(a.Cell, b.Cell) })
+		next.CellSets[table] = set
+		if len(set.Cells) == 0 {
+			delete(next.CellSets, table)
+		}
+		return nil
+	})
+}
+
+// WithRanges returns the next map with a table's ranges; none drops the table.
+func (m *Map) WithRanges(table uint32, ranges []RangeOwner) (*Map, error) {
+	return m.Edit(func(next *Map) error {
+		if next.Ranges == nil {
+			next.Ranges = make(map[uint32][]RangeOwner)
+		}
+		ranges = cloneRanges(ranges)
+		slices.SortFunc(ranges, func(a, b RangeOwner) int { return bytes.Compare(a.From, b.From) })
+		next.Ranges[table] = ranges
+		if len(ranges) == 0 {
+			delete(next.Ranges, table)
+		}
+		return nil
+	})
+}
+
+// WithZone returns the next map in which a zone has this owner.
+func (m *Map) WithZone(zone string, owner Owner) (*Map, error) {
+	return m.Edit(func(next *Map) error {
+		if next.Zones == nil {
+			next.Zones = make(map[string]Owner)
+		}
+		next.Zones[zone] = owner
+		return nil
+	})
+}
+
+// Follows reports whether m may replace old: same cluster and slot count, a
+// greater version, and no epoch, term or generation taken back. A new owner
+// needs a greater epoch, a new primary a greater term.
+func (m *Map) Follows(old *Map) error {
+	switch {
+	case m.ClusterID != old.ClusterID:
+		return fmt.Errorf("%w: cluster %q became %q", ErrStale, old.ClusterID, m.ClusterID)
+	case m.Version <= old.Version:
+		return fmt.Errorf("%w: version %d after %d", ErrStale, m.Version, old.Version)
+	case len(m.Slots) != len(old.Slots):
+		return fmt.Errorf("%w: %d slots became %d", ErrStale, len(old.Slots), len(m.Slots))
+	}
+	for slot, was := range old.Slots {
+		if err := m.Slots[slot].follows(was, "slot", slot); err != nil {
+			return err
+		}
+	}
+	for _, was := range old.Shards {
+		now, ok := m.Shard(was.ID)
+		if ok && (now.Term < was.Term || (now.Primary != was.Primary && now.Primary != "" && now.Term == was.Term)) {
+			return fmt.Errorf("%w: shard %d goes from primary %q term %d to primary %q term %d",
+				ErrStale, was.ID, was.Primary, was.Term, now.Primary, now.Term)
+		}
+	}
+	for _, zone := range sortedKeys(old.Zones) {
+		if now, ok := m.Zones[zone]; ok {
+			if err := now.follows(old.Zones[zone], "zone", zone); err != nil {
+				return err
+			}
+		}
+	}
+	if err := m.cellsFollow(old); err != nil {
+		return err
+	}
+	return m.rangesFollow(old)
+}
+
+func (m *Map) cellsFollow(old *Map) error {
+	for _, table := range sortedKeys(old.CellSets) {
+		was, now := old.CellSets[table], m.CellSets[table]
+		if len(now.Cells) == 0 {
+			continue
+		}
+		if now.Generation < was.Generation {
+			return fmt.Errorf("%w: cells of table %d: generation %d after %d", ErrStale, table, now.Generation, was.Generation)
+		}
+		for _, cell := range now.Cells {
+			if before, ok := was.Owner(cell.Cell); ok {
+				if err := cell.follows(before, "cell", cell.Cell); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// rangesFollow compares each range with the one that held its first key: a
+// range that was split hands its epoch down to both.
+func (m *Map) rangesFollow(old *Map) error {
+	for _, table := range sortedKeys(old.Ranges) {
+		for _, r := range m.Ranges[table] {
+			if before, ok := old.Range(table, r.From); ok {
+				if err := r.Owner.follows(before.Owner, "range", fmt.Sprintf("%x", r.From)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (o Owner) follows(was Owner, kind string, name any) error {
+	if o.Epoch < was.Epoch || (o.Shard != was.Shard && o.Epoch == was.Epoch) {
+		return fmt.Errorf("%w: %s %v goes from %v to %v", ErrStale, kind, name, was, o)
+	}
+	return nil
+}
