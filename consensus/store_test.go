@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/heliosdb/helios/cluster"
 )
 
 // TestStore holds all three stores to the same promises.
@@ -29,7 +31,7 @@ func TestStore(t *testing.T) {
 	stores := map[string]Store{"embedded": member, "dialled": remote, "fake": NewFake().Client("n1")}
 	promises := map[string]func(*testing.T, Store){
 		"Get": testGet, "Swap": testSwap, "SwapRaces": testSwapRaces, "List": testList, "Watch": testWatch,
-		"Members": testMembers, "Doc": testDoc, "Docs": testDocs, "Register": testRegister, "Incarnations": testIncarnations,
+		"Members": testMembers, "Doc": testDoc, "Docs": testDocs, "Register": testRegister, "Incarnations": testIncarnations, "Map": testMap,
 	}
 	for name, store := range stores {
 		for promise, test := range promises {
@@ -203,7 +205,7 @@ func testDocs(t *testing.T, s Store) {
 }
 
 func testRegister(t *testing.T, s Store) {
-	n, err := Register(t.Context(), s, Node{ID: "n1", Shard: "1", SQL: "h:1"})
+	n, err := Register(t.Context(), s, Node{ID: "n1", Shard: 1, SQL: "h:1"})
 	if err != nil || n.State != Joining {
 		t.Fatalf("got %+v, %v", n, err)
 	}
@@ -211,13 +213,66 @@ func testRegister(t *testing.T, s Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err = Register(t.Context(), s, Node{ID: "n1", Shard: "1", SQL: "h:2"})
+	n, err = Register(t.Context(), s, Node{ID: "n1", Shard: 1, SQL: "h:2"})
 	if err != nil || n.State != Joined || n.SQL != "h:2" {
 		t.Errorf("second start: got %+v, %v", n, err)
 	}
-	if _, err := Register(t.Context(), s, Node{ID: "n1", Shard: "2"}); err == nil {
+	if _, err := Register(t.Context(), s, Node{ID: "n1", Shard: 2}); err == nil {
 		t.Error("a node changed its shard")
 	}
+}
+
+// A map is founded once; of many who edit it, each builds on the other's.
+func testMap(t *testing.T, s Store) {
+	maps := ClusterMap(s)
+	if _, _, err := maps.Load(t.Context()); !errors.Is(err, ErrNoMap) {
+		t.Errorf("got %v, want ErrNoMap", err)
+	}
+	shard := cluster.Shard{ID: 1, Weight: 100, Nodes: []cluster.Node{{ID: "a", SQL: "h:1"}, {ID: "b", SQL: "h:2"}}}
+	first, err := cluster.New("test", []cluster.Shard{shard}, make([]cluster.ShardID, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	versions := make(chan uint64, 100)
+	done := make(chan error)
+	go func() { done <- maps.Watch(ctx, func(m *cluster.Map) { versions <- m.Version }) }()
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if m, err := maps.Found(t.Context(), first); err != nil || m.ClusterID != "test" {
+				t.Error(m, err)
+			}
+		})
+	}
+	wg.Wait()
+	for slot := range 4 {
+		wg.Go(func() {
+			_, err := maps.Edit(t.Context(), func(m *cluster.Map) (*cluster.Map, error) {
+				return m.WithSlot(slot, cluster.Owner{Shard: 1, Epoch: 1})
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	m, err := maps.RecordPrimary(t.Context(), 1, "b", 2, nil)
+	if err != nil || m.Version != 6 {
+		t.Fatalf("got %+v, %v, want version 6", m, err)
+	}
+	if m, err = maps.RecordPrimary(t.Context(), 1, "a", 1, nil); err != nil || m.Version != 6 {
+		t.Errorf("an older term: got %+v, %v, want version 6", m, err)
+	}
+	for last := uint64(0); last < 6; {
+		version := <-versions
+		if version <= last {
+			t.Errorf("version %d after %d", version, last)
+		}
+		last = version
+	}
+	stop()
+	<-done
 }
 
 func testIncarnations(t *testing.T, s Store) {

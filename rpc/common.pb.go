@@ -24,12 +24,12 @@ const (
 )
 
 // Fence stands in every message between nodes. A receiver whose cluster or
-// shard differs refuses the message; one that has promised a higher term
-// answers Stale with that term, and the sender steps down.
+// shard differs refuses the message; one that has promised a higher term says
+// so in the fence of its answer, and the sender steps down.
 type Fence struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Shard         string                 `protobuf:"bytes,2,opt,name=shard,proto3" json:"shard,omitempty"`
+	Shard         uint32                 `protobuf:"varint,2,opt,name=shard,proto3" json:"shard,omitempty"`
 	Term          uint32                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -72,61 +72,16 @@ func (x *Fence) GetCluster() string {
 	return ""
 }
 
-func (x *Fence) GetShard() string {
+func (x *Fence) GetShard() uint32 {
 	if x != nil {
 		return x.Shard
 	}
-	return ""
+	return 0
 }
 
 func (x *Fence) GetTerm() uint32 {
 	if x != nil {
 		return x.Term
-	}
-	return 0
-}
-
-// Stale tells a sender that its term is over.
-type Stale struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Promised      uint32                 `protobuf:"varint,1,opt,name=promised,proto3" json:"promised,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Stale) Reset() {
-	*x = Stale{}
-	mi := &file_rpc_common_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Stale) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Stale) ProtoMessage() {}
-
-func (x *Stale) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_common_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Stale.ProtoReflect.Descriptor instead.
-func (*Stale) Descriptor() ([]byte, []int) {
-	return file_rpc_common_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *Stale) GetPromised() uint32 {
-	if x != nil {
-		return x.Promised
 	}
 	return 0
 }
@@ -143,7 +98,7 @@ type TermStart struct {
 
 func (x *TermStart) Reset() {
 	*x = TermStart{}
-	mi := &file_rpc_common_proto_msgTypes[2]
+	mi := &file_rpc_common_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -155,7 +110,7 @@ func (x *TermStart) String() string {
 func (*TermStart) ProtoMessage() {}
 
 func (x *TermStart) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_common_proto_msgTypes[2]
+	mi := &file_rpc_common_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -168,7 +123,7 @@ func (x *TermStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TermStart.ProtoReflect.Descriptor instead.
 func (*TermStart) Descriptor() ([]byte, []int) {
-	return file_rpc_common_proto_rawDescGZIP(), []int{2}
+	return file_rpc_common_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *TermStart) GetTerm() uint32 {
@@ -196,7 +151,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_rpc_common_proto_msgTypes[3]
+	mi := &file_rpc_common_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -208,7 +163,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_common_proto_msgTypes[3]
+	mi := &file_rpc_common_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -221,7 +176,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_rpc_common_proto_rawDescGZIP(), []int{3}
+	return file_rpc_common_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Position) GetLastTerm() uint32 {
@@ -253,7 +208,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_rpc_common_proto_msgTypes[4]
+	mi := &file_rpc_common_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -265,7 +220,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_common_proto_msgTypes[4]
+	mi := &file_rpc_common_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -278,7 +233,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_rpc_common_proto_rawDescGZIP(), []int{4}
+	return file_rpc_common_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Chunk) GetEntries() []byte {
@@ -316,10 +271,8 @@ const file_rpc_common_proto_rawDesc = "" +
 	"\x10rpc/common.proto\x12\thelios.v1\"K\n" +
 	"\x05Fence\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x14\n" +
-	"\x05shard\x18\x02 \x01(\tR\x05shard\x12\x12\n" +
-	"\x04term\x18\x03 \x01(\rR\x04term\"#\n" +
-	"\x05Stale\x12\x1a\n" +
-	"\bpromised\x18\x01 \x01(\rR\bpromised\"5\n" +
+	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\rR\x04term\"5\n" +
 	"\tTermStart\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\rR\x04term\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\"=\n" +
@@ -344,13 +297,12 @@ func file_rpc_common_proto_rawDescGZIP() []byte {
 	return file_rpc_common_proto_rawDescData
 }
 
-var file_rpc_common_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_rpc_common_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_rpc_common_proto_goTypes = []any{
 	(*Fence)(nil),     // 0: helios.v1.Fence
-	(*Stale)(nil),     // 1: helios.v1.Stale
-	(*TermStart)(nil), // 2: helios.v1.TermStart
-	(*Position)(nil),  // 3: helios.v1.Position
-	(*Chunk)(nil),     // 4: helios.v1.Chunk
+	(*TermStart)(nil), // 1: helios.v1.TermStart
+	(*Position)(nil),  // 2: helios.v1.Position
+	(*Chunk)(nil),     // 3: helios.v1.Chunk
 }
 var file_rpc_common_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -371,7 +323,7 @@ func file_rpc_common_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rpc_common_proto_rawDesc), len(file_rpc_common_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

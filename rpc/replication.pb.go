@@ -30,9 +30,8 @@ const (
 	HelloReply_UNKNOWN     HelloReply_Verdict = 0
 	HelloReply_OK          HelloReply_Verdict = 1 // the stream begins at lsn
 	HelloReply_TRUNCATE    HelloReply_Verdict = 2 // cut the log back to lsn and say Hello again
-	HelloReply_BASE_COPY   HelloReply_Verdict = 3 // the logs have no common point within reach
-	HelloReply_STALE       HelloReply_Verdict = 4 // the fence's term is the one promised here
-	HelloReply_NOT_PRIMARY HelloReply_Verdict = 5
+	HelloReply_BASE_COPY   HelloReply_Verdict = 3 // the logs have no common point within reach; lsn is the last one
+	HelloReply_NOT_PRIMARY HelloReply_Verdict = 4
 )
 
 // Enum value maps for HelloReply_Verdict.
@@ -42,16 +41,14 @@ var (
 		1: "OK",
 		2: "TRUNCATE",
 		3: "BASE_COPY",
-		4: "STALE",
-		5: "NOT_PRIMARY",
+		4: "NOT_PRIMARY",
 	}
 	HelloReply_Verdict_value = map[string]int32{
 		"UNKNOWN":     0,
 		"OK":          1,
 		"TRUNCATE":    2,
 		"BASE_COPY":   3,
-		"STALE":       4,
-		"NOT_PRIMARY": 5,
+		"NOT_PRIMARY": 4,
 	}
 )
 
@@ -287,9 +284,8 @@ type Hello struct {
 	Incarnation   uint64                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`             // drawn when the data directory was made
 	SyncClass     string                 `protobuf:"bytes,4,opt,name=sync_class,json=syncClass,proto3" json:"sync_class,omitempty"` // async, semi-sync or sync
 	History       []*TermStart           `protobuf:"bytes,5,rep,name=history,proto3" json:"history,omitempty"`
-	First         uint64                 `protobuf:"varint,6,opt,name=first,proto3" json:"first,omitempty"` // oldest LSN still in its log
-	Flush         uint64                 `protobuf:"varint,7,opt,name=flush,proto3" json:"flush,omitempty"`
-	Chain         uint64                 `protobuf:"varint,8,opt,name=chain,proto3" json:"chain,omitempty"` // hash chain of its log at flush
+	Flush         uint64                 `protobuf:"varint,6,opt,name=flush,proto3" json:"flush,omitempty"` // end of its log, on disk
+	Chain         uint64                 `protobuf:"varint,7,opt,name=chain,proto3" json:"chain,omitempty"` // hash chain of its log there
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -357,13 +353,6 @@ func (x *Hello) GetHistory() []*TermStart {
 		return x.History
 	}
 	return nil
-}
-
-func (x *Hello) GetFirst() uint64 {
-	if x != nil {
-		return x.First
-	}
-	return 0
 }
 
 func (x *Hello) GetFlush() uint64 {
@@ -880,13 +869,15 @@ func (x *BaseCopyRequest) GetNode() string {
 type BaseCopyChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Fence *Fence                 `protobuf:"bytes,1,opt,name=fence,proto3" json:"fence,omitempty"`
-	// The first message only: the LSN of the copy, its term history up to there
-	// and the log's hash chain at that LSN.
+	// The first message only: the LSN of the copy, and what a log that begins
+	// there must know: its term history, its hash chain, the length of the record
+	// before.
 	Lsn           uint64       `protobuf:"varint,2,opt,name=lsn,proto3" json:"lsn,omitempty"`
 	History       []*TermStart `protobuf:"bytes,3,rep,name=history,proto3" json:"history,omitempty"`
 	Chain         uint64       `protobuf:"varint,4,opt,name=chain,proto3" json:"chain,omitempty"`
-	Chunk         *Chunk       `protobuf:"bytes,5,opt,name=chunk,proto3" json:"chunk,omitempty"`
-	Last          bool         `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`
+	Prev          uint32       `protobuf:"varint,5,opt,name=prev,proto3" json:"prev,omitempty"`
+	Chunk         *Chunk       `protobuf:"bytes,6,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	Last          bool         `protobuf:"varint,7,opt,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -945,6 +936,13 @@ func (x *BaseCopyChunk) GetHistory() []*TermStart {
 func (x *BaseCopyChunk) GetChain() uint64 {
 	if x != nil {
 		return x.Chain
+	}
+	return 0
+}
+
+func (x *BaseCopyChunk) GetPrev() uint32 {
+	if x != nil {
+		return x.Prev
 	}
 	return 0
 }
@@ -1075,7 +1073,7 @@ const file_rpc_replication_proto_rawDesc = "" +
 	"helloReply\x12+\n" +
 	"\x06append\x18\x03 \x01(\v2\x11.helios.v1.AppendH\x00R\x06append\x124\n" +
 	"\theartbeat\x18\x04 \x01(\v2\x14.helios.v1.HeartbeatH\x00R\theartbeatB\x06\n" +
-	"\x04body\"\xe8\x01\n" +
+	"\x04body\"\xd2\x01\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
@@ -1083,21 +1081,19 @@ const file_rpc_replication_proto_rawDesc = "" +
 	"\n" +
 	"sync_class\x18\x04 \x01(\tR\tsyncClass\x12.\n" +
 	"\ahistory\x18\x05 \x03(\v2\x14.helios.v1.TermStartR\ahistory\x12\x14\n" +
-	"\x05first\x18\x06 \x01(\x04R\x05first\x12\x14\n" +
-	"\x05flush\x18\a \x01(\x04R\x05flush\x12\x14\n" +
-	"\x05chain\x18\b \x01(\x04R\x05chain\"\xca\x01\n" +
+	"\x05flush\x18\x06 \x01(\x04R\x05flush\x12\x14\n" +
+	"\x05chain\x18\a \x01(\x04R\x05chain\"\xbf\x01\n" +
 	"\n" +
 	"HelloReply\x127\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1d.helios.v1.HelloReply.VerdictR\averdict\x12\x10\n" +
 	"\x03lsn\x18\x02 \x01(\x04R\x03lsn\x12\x18\n" +
-	"\aprimary\x18\x03 \x01(\tR\aprimary\"W\n" +
+	"\aprimary\x18\x03 \x01(\tR\aprimary\"L\n" +
 	"\aVerdict\x12\v\n" +
 	"\aUNKNOWN\x10\x00\x12\x06\n" +
 	"\x02OK\x10\x01\x12\f\n" +
 	"\bTRUNCATE\x10\x02\x12\r\n" +
-	"\tBASE_COPY\x10\x03\x12\t\n" +
-	"\x05STALE\x10\x04\x12\x0f\n" +
-	"\vNOT_PRIMARY\x10\x05\"\x94\x01\n" +
+	"\tBASE_COPY\x10\x03\x12\x0f\n" +
+	"\vNOT_PRIMARY\x10\x04\"\x94\x01\n" +
 	"\x06Append\x12\x12\n" +
 	"\x04prev\x18\x01 \x01(\x04R\x04prev\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\fR\arecords\x12\x16\n" +
@@ -1132,14 +1128,15 @@ const file_rpc_replication_proto_rawDesc = "" +
 	"\arefused\x18\x06 \x01(\bR\arefused\"M\n" +
 	"\x0fBaseCopyRequest\x12&\n" +
 	"\x05fence\x18\x01 \x01(\v2\x10.helios.v1.FenceR\x05fence\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\tR\x04node\"\xcb\x01\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"\xdf\x01\n" +
 	"\rBaseCopyChunk\x12&\n" +
 	"\x05fence\x18\x01 \x01(\v2\x10.helios.v1.FenceR\x05fence\x12\x10\n" +
 	"\x03lsn\x18\x02 \x01(\x04R\x03lsn\x12.\n" +
 	"\ahistory\x18\x03 \x03(\v2\x14.helios.v1.TermStartR\ahistory\x12\x14\n" +
-	"\x05chain\x18\x04 \x01(\x04R\x05chain\x12&\n" +
-	"\x05chunk\x18\x05 \x01(\v2\x10.helios.v1.ChunkR\x05chunk\x12\x12\n" +
-	"\x04last\x18\x06 \x01(\bR\x04last\"Q\n" +
+	"\x05chain\x18\x04 \x01(\x04R\x05chain\x12\x12\n" +
+	"\x04prev\x18\x05 \x01(\rR\x04prev\x12&\n" +
+	"\x05chunk\x18\x06 \x01(\v2\x10.helios.v1.ChunkR\x05chunk\x12\x12\n" +
+	"\x04last\x18\a \x01(\bR\x04last\"Q\n" +
 	"\x0fHandoverRequest\x12&\n" +
 	"\x05fence\x18\x01 \x01(\v2\x10.helios.v1.FenceR\x05fence\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\"7\n" +
