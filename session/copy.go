@@ -10,6 +10,7 @@ import (
 
 	"github.com/heliosdb/helios/pgwire"
 	"github.com/heliosdb/helios/sql"
+	"github.com/heliosdb/helios/sql/builtin"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/types"
 )
@@ -113,7 +114,7 @@ func selectColumns(rel *catalog.Relation, columns []*catalog.Column) *sql.Select
 
 func (s *Session) writeCopy(ctx context.Context, po *portal, format *copyFormat, w pgwire.ResultWriter) (n int64, err error) {
 	names := make([]string, len(po.columns))
-	enc := &copyWriter{format: format, settings: s.typeSettings(), columns: make([]types.Type, len(names))}
+	enc := &copyWriter{format: format, functions: s.builtinContext(), columns: make([]types.Type, len(names))}
 	for i, c := range po.columns {
 		names[i], enc.columns[i] = c.Name, c.Type
 	}
@@ -172,7 +173,7 @@ func (s *Session) copyFrom(ctx context.Context, x *sql.Copy, format *copyFormat,
 	if rel.Kind != catalog.KindTable || rel.Virtual {
 		return "", types.Errorf("42809", "cannot copy to non-table relation \"%s\"", rel.Name)
 	}
-	load := &copyLoad{session: s, rel: rel, columns: columns, format: format, settings: s.typeSettings()}
+	load := &copyLoad{session: s, rel: rel, columns: columns, format: format, functions: s.builtinContext()}
 	nums := make([]int16, len(columns))
 	for i, c := range columns {
 		nums[i] = c.Num
@@ -200,15 +201,15 @@ func (s *Session) copyFrom(ctx context.Context, x *sql.Copy, format *copyFormat,
 
 // copyLoad reads rows and gives them to the engine in batches.
 type copyLoad struct {
-	session  *Session
-	rel      *catalog.Relation
-	columns  []*catalog.Column
-	names    []string
-	format   *copyFormat
-	settings *types.Settings
-	sink     RowSink
-	notNull  []bool
-	nulled   []bool
+	session   *Session
+	rel       *catalog.Relation
+	columns   []*catalog.Column
+	names     []string
+	format    *copyFormat
+	functions *builtin.Context
+	sink      RowSink
+	notNull   []bool
+	nulled    []bool
 
 	batch []types.Row
 	bytes int
@@ -306,7 +307,7 @@ func (l *copyLoad) row(r *copyReader) (types.Row, error) {
 		if f.null {
 			continue
 		}
-		v, err := types.ParseText(c.Type, string(r.text[f.start:f.end]), l.settings)
+		v, err := l.functions.Input(c.Type, string(r.text[f.start:f.end]))
 		if err == nil {
 			v, err = types.Coerce(v, c.Type, false)
 		}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/heliosdb/helios/sql"
+	"github.com/heliosdb/helios/sql/builtin"
 	"github.com/heliosdb/helios/types"
 )
 
@@ -48,7 +49,7 @@ func TestCopyRoundTrip(t *testing.T) {
 		f := drawFormat(t)
 		columns := rapid.IntRange(1, 3).Draw(t, "columns")
 		rows := rapid.SliceOf(rapid.SliceOfN(cell, columns, columns)).Draw(t, "rows")
-		w := &copyWriter{format: f}
+		w := &copyWriter{format: f, functions: &builtin.Context{}}
 		for range columns {
 			w.columns = append(w.columns, types.T(types.TextOID))
 		}

@@ -21,6 +21,7 @@ import (
 // transcript is a client: what a session reports, one line a message.
 type transcript struct {
 	strings.Builder
+	session *session.Session
 	columns []pgwire.Column
 	data    string // what COPY FROM STDIN reads
 }
@@ -58,7 +59,7 @@ func (c *transcript) DataRow(row types.Row) error {
 		case c.columns[i].Format == 1:
 			cells[i] = types.AppendBinary([]byte{}, c.columns[i].Type, v)
 		default:
-			cells[i] = types.AppendText([]byte{}, c.columns[i].Type, v, nil)
+			cells[i] = types.AppendText([]byte{}, c.columns[i].Type, v, c.session.Settings())
 		}
 	}
 	return c.RawDataRow(cells)
@@ -142,6 +143,7 @@ func open(t testing.TB, h *session.Host, user string, settings ...pgwire.Paramet
 		out.failure(err)
 		return &client{out: out}
 	}
+	out.session = s
 	t.Cleanup(s.Close)
 	return &client{Session: s, out: out}
 }
