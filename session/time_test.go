@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -115,5 +114,4 @@ func TestFailAbortsTheTransaction(t *testing.T) {
 	if got, want := c.simple("select count(*) from t"), "columns count\n  0\nSELECT 1\n[I]\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	_ = context.Background()
 }
