@@ -301,6 +301,9 @@ func (s *Session) report() {
 	}
 }
 
+// Settings are what values are printed by.
+func (s *Session) Settings() *types.Settings { return s.typeSettings() }
+
 // typeSettings are the settings that values are read and printed by.
 func (s *Session) typeSettings() *types.Settings {
 	out := &types.Settings{}
