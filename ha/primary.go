@@ -115,6 +115,11 @@ func (c *Core) onHello(ev helloReceived) {
 		c.emit(reply)
 		return
 	}
+	if i, found := c.find(ev.peer); found && c.primary.progress[i].stream == ev.stream {
+		c.emit(drop{ev.peer, ev.stream}) // records are on their way already
+		c.primary.progress[i].stream = 0
+		return
+	}
 	fork, ok := forkPoint(c.log.terms, ev.end, ev.history, ev.flush)
 	reply.lsn = fork
 	switch {
