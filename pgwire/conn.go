@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/heliosdb/helios/types"
 	"github.com/jackc/pgproto3/v2"
@@ -439,66 +438,6 @@ func (c *conn) close(ctx context.Context, m *pgproto3.Close) error {
 	return c.out.end()
 }
 
-// validText checks that strings from the client are UTF-8; its error is a *types.Error.
-func validText(texts ...string) error {
-	for _, s := range texts {
-		if !utf8.ValidString(s) {
-			return badBytes([]byte(s))
-		}
-	}
-	return nil
-}
-
-// validBytes checks a value in text format: UTF-8 without zero bytes.
-func validBytes(b []byte) error {
-	for _, x := range b {
-		if x == 0 {
-			return badBytes(b)
-		}
-	}
-	if !utf8.Valid(b) {
-		return badBytes(b)
-	}
-	return nil
-}
-
-// badBytes names the first bytes that are not UTF-8, as PostgreSQL does.
-func badBytes(b []byte) error {
-	i := 0
-	for i < len(b) && b[i] != 0 {
-		r, size := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && size == 1 {
-			break
-		}
-		i += size
-	}
-	n := 1
-	if b[i] != 0 {
-		n = min(sequenceLength(b[i]), len(b)-i)
-	}
-	hex := ""
-	for j, x := range b[i : i+n] {
-		if j > 0 {
-			hex += " "
-		}
-		hex += "0x" + string("0123456789abcdef"[x>>4]) + string("0123456789abcdef"[x&15])
-	}
-	return types.Errorf("22021", "invalid byte sequence for encoding \"UTF8\": %s", hex)
-}
-
-// sequenceLength is the length that a UTF-8 sequence's first byte promises.
-func sequenceLength(first byte) int {
-	switch {
-	case first&0xe0 == 0xc0:
-		return 2
-	case first&0xf0 == 0xe0:
-		return 3
-	case first&0xf8 == 0xf0:
-		return 4
-	}
-	return 1
-}
-
 // Notice, ParameterStatus and Terminate make a conn the Session's Client.
 
 // Notice sends a NoticeResponse with the next flush.
@@ -518,15 +457,21 @@ func (c *conn) ParameterStatus(name, value string) {
 	c.changed = append(c.changed, Parameter{name, value})
 }
 
-// Terminate ends the connection: a waiting read returns at once, a running call first ends.
+// Terminate ends the connection: a waiting read returns at once, a running call has its
+// context cancelled and first returns. A client that does not read what was sent gets
+// terminateMax.
 func (c *conn) Terminate(err *types.Error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.ended == nil {
 		c.mu.ended = asFatal(err, "", "")
+		c.cancel(c.mu.ended)
 		c.net.SetReadDeadline(time.Unix(1, 0))
+		c.net.SetWriteDeadline(time.Now().Add(terminateMax))
 	}
 }
+
+const terminateMax = 2 * time.Second
 
 // whyEnded gives Terminate's error, nil if it was not called.
 func (c *conn) whyEnded() *types.Error {
@@ -544,20 +489,13 @@ func (c *conn) clearDeadline() {
 	}
 }
 
-// shutDown ends the connection because the server ends; it does not wait. A client that
-// does not read what was sent gets shutDownMax.
+// shutDown ends the connection because the server ends; it does not wait.
 func (c *conn) shutDown() {
 	c.Terminate(fatalf("57P01", "terminating connection due to administrator command"))
-	c.cancel(errServerClosing)
 	c.mu.Lock()
-	c.net.SetWriteDeadline(time.Now().Add(shutDownMax))
 	target := c.target
 	c.mu.Unlock()
 	if target != nil {
 		target.cancel()
 	}
 }
-
-const shutDownMax = 2 * time.Second
-
-var errServerClosing = errors.New("the server is closing")

@@ -1,7 +1,6 @@
 package pgwire
 
 import (
-	"encoding/binary"
 	"io"
 
 	"github.com/heliosdb/helios/types"
@@ -79,5 +78,3 @@ func (w *copyWriter) Close() error {
 	w.result.out.begin('c')
 	return w.result.out.end()
 }
-
-func patch(b []byte, n int) { binary.BigEndian.PutUint32(b, uint32(n)) }

@@ -36,13 +36,16 @@ func (o *outbox) end() error {
 		o.discard()
 		return types.Errorf("54000", "message of %d bytes exceeds the protocol's limit of %d", size, messageMax)
 	}
-	binary.BigEndian.PutUint32(o.buf[o.start+1:], uint32(size))
+	patch(o.buf[o.start+1:], size)
 	o.start = -1
 	if len(o.buf) >= flushSize {
 		return o.flush()
 	}
 	return o.err
 }
+
+// patch writes a length where room was left for it.
+func patch(b []byte, n int) { binary.BigEndian.PutUint32(b, uint32(n)) }
 
 // discard drops the message under construction.
 func (o *outbox) discard() {
@@ -124,30 +127,4 @@ func (o *outbox) parameterStatus(p Parameter) error {
 	o.cstring(p.Name)
 	o.cstring(p.Value)
 	return o.end()
-}
-
-// typeLength is pg_type.typlen of the types with a fixed length; -1 for the others,
-// -2 for C strings.
-func typeLength(oid types.OID) int16 {
-	switch oid {
-	case types.BoolOID, types.CharOID:
-		return 1
-	case types.Int2OID:
-		return 2
-	case types.Int4OID, types.Float4OID, types.OIDOID, types.DateOID, types.VoidOID,
-		types.RegprocOID, types.RegprocedureOID, types.RegoperOID, types.RegclassOID,
-		types.RegtypeOID, types.RegroleOID, types.RegnamespaceOID:
-		return 4
-	case types.Int8OID, types.Float8OID, types.TimeOID, types.TimestampOID, types.TimestampTZOID:
-		return 8
-	case types.TimeTZOID:
-		return 12
-	case types.UUIDOID, types.IntervalOID:
-		return 16
-	case types.NameOID:
-		return 64
-	case types.UnknownOID, types.CStringOID:
-		return -2
-	}
-	return -1
 }

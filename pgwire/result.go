@@ -11,6 +11,7 @@ type resultWriter struct {
 	*conn
 	simple   bool
 	columns  []Column
+	settings *types.Settings
 	finished int // statements ended: Execute must end exactly one
 	copyIn   *copyReader
 	copyOut  *copyWriter
@@ -24,7 +25,7 @@ func (c *conn) newResult(simple bool) *resultWriter {
 
 // RowDescription sets the columns and, in a simple query, sends them.
 func (w *resultWriter) RowDescription(columns []Column) error {
-	w.columns = columns
+	w.columns, w.settings = columns, w.session.Settings()
 	if !w.simple {
 		return w.out.err
 	}
@@ -46,12 +47,7 @@ func (w *resultWriter) DataRow(row types.Row) error {
 		}
 		at := len(o.buf)
 		o.int32(0)
-		buf, err := appendValue(o.buf, row[i], &w.columns[i])
-		if err != nil {
-			o.discard()
-			return err
-		}
-		o.buf = buf
+		o.buf = appendValue(o.buf, row[i], &w.columns[i], w.settings)
 		patch(o.buf[at:], len(o.buf)-at-4)
 	}
 	return o.end()

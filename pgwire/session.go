@@ -36,6 +36,10 @@ type Session interface {
 	// through Client.ParameterStatus.
 	Parameters() []Parameter
 
+	// Settings say how values print in text format. They are asked for at each
+	// RowDescription and must not change afterwards (hand out a new value instead).
+	Settings() *types.Settings
+
 	// SimpleQuery runs a whole query string, several statements perhaps, and reports
 	// their results in order. It ends the implicit transaction, if one is open.
 	SimpleQuery(ctx context.Context, sql string, w ResultWriter) error
@@ -92,7 +96,8 @@ type Client interface {
 	// ParameterStatus reports a changed run-time parameter; it is sent before the next ReadyForQuery.
 	ParameterStatus(name, value string)
 
-	// Terminate ends the connection with err as a FATAL error, once the running call has returned.
+	// Terminate ends the connection with err as a FATAL error, once the running call has
+	// returned, whose context it cancels.
 	Terminate(err *types.Error)
 }
 

@@ -59,6 +59,8 @@ func (s *toy) Parameters() []Parameter {
 	return params
 }
 
+func (s *toy) Settings() *types.Settings { return nil }
+
 func (s *toy) failed(err error) error {
 	if err != nil && s.status == 'T' {
 		s.status = 'E'
@@ -91,6 +93,9 @@ func (s *toy) SimpleQuery(ctx context.Context, sql string, w ResultWriter) error
 // toyColumns gives the result columns of a statement.
 func toyColumns(sql string, formats []int16) []Column {
 	word, _, _ := strings.Cut(sql, " ")
+	if word == "typed" {
+		return typedColumns(formats)
+	}
 	if word != "select" && word != "rows" {
 		return nil
 	}
@@ -99,6 +104,21 @@ func toyColumns(sql string, formats []int16) []Column {
 		column.Format = formats[0]
 	}
 	return []Column{column}
+}
+
+// typedColumns are the columns of "typed", all in one format.
+func typedColumns(formats []int16) []Column {
+	columns := []Column{
+		{Name: "i", Type: types.T(types.Int4OID), Table: 17001, Attr: 1}, {Name: "b", Type: types.T(types.BoolOID)},
+		{Name: "f", Type: types.T(types.Float8OID)}, {Name: "v", Type: types.Type{OID: types.VectorOID, Mod: 2}},
+		{Name: "n", Type: types.T(types.Int8OID)}, {Name: "c", Type: types.Type{OID: types.BPCharOID, Mod: 7}},
+	}
+	for i := range columns {
+		if len(formats) > 0 {
+			columns[i].Format = formats[0]
+		}
+	}
+	return columns
 }
 
 // run executes one statement; the portal remembers how many rows were sent.
@@ -112,6 +132,12 @@ func (s *toy) run(ctx context.Context, p *toyPortal, maxRows int, w ResultWriter
 		return w.EmptyQuery()
 	case "select":
 		if err := w.DataRow(types.Row{toyValue(rest)}); err != nil {
+			return err
+		}
+		return w.CommandComplete("SELECT 1")
+	case "typed":
+		row := types.Row{types.Int(-7), types.Bool(true), types.Float(0.1), types.Vector([]float32{1, 2.5}), types.Null, types.Text("ab")}
+		if err := w.DataRow(row); err != nil {
 			return err
 		}
 		return w.CommandComplete("SELECT 1")

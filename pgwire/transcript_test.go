@@ -225,7 +225,7 @@ func (c *client) show(kind byte, body []byte) string {
 		m.Decode(body)
 		var fields []string
 		for _, f := range m.Fields {
-			fields = append(fields, fmt.Sprintf("%s:%d:%d", f.Name, f.DataTypeOID, f.Format))
+			fields = append(fields, fmt.Sprintf("%s:%d(%d):%d", f.Name, f.DataTypeOID, f.DataTypeSize, f.Format))
 		}
 		return "RowDescription " + strings.Join(fields, " ")
 	case 'D':
@@ -324,9 +324,12 @@ func message(t *testing.T, line string) []byte {
 		}
 		return encode(t, m)
 	case "BindFormats": // portal statement param-format result-format
-		m := &pgproto3.Bind{DestinationPortal: word(0), PreparedStatement: word(1), Parameters: [][]byte{{'x'}}}
+		m := &pgproto3.Bind{DestinationPortal: word(0), PreparedStatement: word(1)}
+		if word(2) != "" {
+			m.Parameters = [][]byte{{'x'}}
+		}
 		for i, to := range []*[]int16{&m.ParameterFormatCodes, &m.ResultFormatCodes} {
-			for f := range strings.SplitSeq(word(2+i), ",") {
+			for f := range strings.FieldsSeq(strings.ReplaceAll(word(2+i), ",", " ")) {
 				n, err := strconv.Atoi(f)
 				if err != nil {
 					t.Fatal(err)

@@ -1,0 +1,5 @@
+//go:build race
+
+package vectorpart
+
+const raceDetector = true
