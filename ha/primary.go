@@ -256,6 +256,12 @@ func (c *Core) tickPrimary() {
 	if c.now-c.primary.beat >= c.rules.Profile.Heartbeat {
 		c.heartbeat()
 	}
+	for i := range c.primary.progress {
+		if p := &c.primary.progress[i]; p.stream != 0 && c.now-p.heard >= c.rules.Profile.TTL {
+			c.emit(drop{p.member.Node, p.stream})
+			p.stream = 0
+		}
+	}
 	if c.primary.joining != nil && c.now >= c.primary.joinUntil {
 		c.primary.joining, c.primary.joinRetry = nil, c.now+c.rules.Profile.Renew
 	}

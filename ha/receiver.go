@@ -40,7 +40,8 @@ func (n *Node) retarget(node string) {
 
 // follower keeps a stream to the primary that the core wants to follow. The
 // first attempt is made at once, also after a stream that worked has broken;
-// later ones after longer and longer pauses. News of a primary end a pause.
+// later ones after longer and longer pauses. News of a primary, and a hello from
+// another node, end a pause.
 func (n *Node) follower() {
 	target, attempt := "", 0
 	for {
@@ -82,6 +83,7 @@ func (n *Node) waitBackoff(attempt int) *string {
 	select {
 	case next := <-n.targets:
 		return &next
+	case <-n.nudged:
 	case <-time.After(backoff):
 	case <-n.ctx.Done():
 	}

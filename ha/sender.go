@@ -62,6 +62,7 @@ func (n *Node) serveStream(wire grpc.BidiStreamingServer[rpc.StandbyMessage, rpc
 	defer n.opts.Applier.HoldSnapshot(s.peer, 0)
 	defer s.pump.Wait()
 	defer cancel()
+	signal(n.nudged)
 	s.hello(first)
 	s.pump.Go(func() { s.say(ctx) })
 	n.threads.Go(s.hear) // ends when this returns

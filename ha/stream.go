@@ -24,12 +24,11 @@ type stream struct {
 
 // todo is what a stream has to say.
 type todo struct {
-	hello  bool
-	ack    *sendAck
-	reply  *replyHello
-	start  *startSending
-	beat   bool
-	window bool // an ack moved the window
+	hello bool
+	ack   *sendAck
+	reply *replyHello
+	start *startSending
+	beat  bool
 }
 
 func (n *Node) openStream(peer string, cancel context.CancelFunc) *stream {
@@ -94,14 +93,7 @@ func (s *stream) tell(e Effect) {
 		s.mu.todo.beat = true
 	}
 	s.mu.Unlock()
-	s.ring()
-}
-
-func (s *stream) ring() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	signal(s.wake)
 }
 
 // next waits for something to say.
