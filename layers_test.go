@@ -46,6 +46,7 @@ var layers = map[string]layer{
 	"txn":         {2, []string{"hlc", "storage", "types"}},
 	"vectorpart":  {2, []string{"centroids", "cluster", "distance"}},
 
+	"placement":     {3, []string{"centroids", "cluster", "hashring", "sql/catalog", "types", "vectorpart"}},
 	"sql/plan":      {3, []string{"sql/builtin", "sql/catalog", "sql", "types"}},
 	"sql/pgcatalog": {3, []string{"sql/builtin", "sql/catalog", "sql", "types"}},
 	"reshard":       {3, []string{"cluster", "hashring", "hlc", "rpc", "vectorpart", "wal"}},
@@ -53,18 +54,18 @@ var layers = map[string]layer{
 	"sql/exec": {4, []string{"sql/builtin", "sql/plan", "types"}},
 	"sql/ddl":  {4, []string{"sql/catalog", "sql/plan", "sql", "types"}},
 
-	"session": {5, []string{"sql/catalog", "sql/exec", "sql/plan", "sql", "types"}},
-	"shard": {5, []string{"sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
-		"sql/pgcatalog", "sql/plan", "sql", "storage", "twophase", "txn", "types", "vectorpart", "wal"}},
-	"router": {5, []string{"sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
-		"sql/pgcatalog", "sql/plan", "remote", "sql", "twophase", "types", "vectorpart"}},
+	"session": {5, []string{"pgwire", "sql/builtin", "sql/catalog", "sql/exec", "sql/plan", "sql", "types"}},
+	"shard": {6, []string{"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
+		"placement", "sql/pgcatalog", "sql/plan", "sql", "storage", "twophase", "txn", "types", "vectorpart", "wal"}},
+	"router": {6, []string{"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
+		"placement", "sql/pgcatalog", "sql/plan", "remote", "sql", "twophase", "types", "vectorpart"}},
 
-	"admin": {6, []string{"sql/catalog", "cluster", "consensus", "ha", "reshard", "router", "session", "shard", "types"}},
-	"node":  {7, below},
+	"admin": {7, []string{"sql/catalog", "cluster", "consensus", "ha", "reshard", "router", "session", "shard", "types"}},
+	"node":  {8, below},
 
-	"cmd/helios":       {8, below},
-	"bench":            {8, below},
-	"internal/simtest": {8, below},
+	"cmd/helios":       {9, below},
+	"bench":            {9, below},
+	"internal/simtest": {9, below},
 }
 
 // TestLayers holds the import table: no arrow points up, none is missing from it.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -22,6 +23,9 @@ func (m *Map) Edit(change func(next *Map) error) (*Map, error) {
 		return nil, err
 	}
 	slices.SortFunc(next.Shards, func(a, b Shard) int { return cmp.Compare(a.ID, b.ID) })
+	if !next.sameOwners(m) {
+		next.Ownership = next.Version
+	}
 	if err := next.Validate(); err != nil {
 		return nil, err
 	}
@@ -29,6 +33,20 @@ func (m *Map) Edit(change func(next *Map) error) (*Map, error) {
 		return nil, err
 	}
 	return next, nil
+}
+
+// sameOwners tells whether every slot, cell, range and zone has the owner it has in old,
+// and reference tables the same shards.
+func (m *Map) sameOwners(old *Map) bool {
+	return slices.EqualFunc(m.Shards, old.Shards, func(a, b Shard) bool { return a.ID == b.ID }) &&
+		slices.Equal(m.Slots, old.Slots) &&
+		maps.EqualFunc(m.CellSets, old.CellSets, func(a, b CellSet) bool {
+			return a.Generation == b.Generation && slices.Equal(a.Cells, b.Cells)
+		}) &&
+		maps.EqualFunc(m.Ranges, old.Ranges, func(a, b []RangeOwner) bool {
+			return slices.EqualFunc(a, b, func(x, y RangeOwner) bool { return bytes.Equal(x.From, y.From) && x.Owner == y.Owner })
+		}) &&
+		maps.Equal(m.Zones, old.Zones)
 }
 
 // WithSlot returns the next map in which a slot has this owner.

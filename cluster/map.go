@@ -29,8 +29,13 @@ const DefaultSlots = 1024
 // Map says who owns what in one version of the cluster. Treat it and all that
 // hangs on it as read-only.
 type Map struct {
-	ClusterID string                  `json:"cluster"`
-	Version   uint64                  `json:"version"`
+	ClusterID string `json:"cluster"`
+	Version   uint64 `json:"version"`
+	// Ownership is the version in which the owner of anything changed last: what a shard
+	// and a router must agree on. Floor is the greatest timestamp below which a moved unit
+	// was served by its former owner: whoever becomes an owner starts its clock above it.
+	Ownership uint64                  `json:"ownership"`
+	Floor     uint64                  `json:"floor,omitempty"`
 	Slots     []Owner                 `json:"slots"`               // by slot; the length is a power of two
 	Shards    []Shard                 `json:"shards"`              // ascending by ID
 	CellSets  map[uint32]CellSet      `json:"cell_sets,omitempty"` // by table OID
@@ -90,7 +95,7 @@ type Node struct {
 // New returns version 1 of a map: the shards, which become active, and the
 // owner of each slot at epoch 1 (0 where table says None).
 func New(clusterID string, shards []Shard, table []ShardID) (*Map, error) {
-	m := &Map{ClusterID: clusterID, Version: 1, Slots: make([]Owner, len(table))}
+	m := &Map{ClusterID: clusterID, Version: 1, Ownership: 1, Slots: make([]Owner, len(table))}
 	for _, s := range shards {
 		s = s.clone()
 		s.State = Active
