@@ -69,10 +69,7 @@ func (a *Applicator) Advance(commit wal.LSN, _ uint32) {
 	a.mu.Lock()
 	a.mu.commit = max(a.mu.commit, commit)
 	a.mu.Unlock()
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
+	signal(a.wake)
 }
 
 // Applied returns the LSN below which all records are applied.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +42,7 @@ type Options struct {
 //
 // Threads: loop owns the core; storeCaller makes its calls to the store one by
 // one, storeWatcher watches the lease; follower keeps the stream to the
-// primary; watchdog beats on a primary. Streams, seals, cuts and copies run on
+// primary; watchdog beats on a primary; teller calls the hooks. Streams, seals, cuts and copies run on
 // goroutines of their own. Run starts all of them and waits for all of them.
 type Node struct {
 	opts    Options
@@ -50,8 +51,10 @@ type Node struct {
 	gate    *Gate
 	metrics metrics
 	wake    chan struct{}
-	calls   chan Effect // to storeCaller
-	targets chan string // to follower: whom to follow; the newest wins
+	told    chan struct{} // wakes the teller
+	nudged  chan struct{} // ends a pause of the follower
+	calls   chan Effect   // to storeCaller
+	targets chan string   // to follower: whom to follow; the newest wins
 	streams atomic.Uint64
 	lease   atomic.Int64 // validUntil in ns of Now; 0: no primary
 	was     Role         // before the last change; loop's own
@@ -70,6 +73,7 @@ type Node struct {
 		seals    map[uint64]chan replySeal
 		orders   []chan error // operators who wait
 		hooks    []func(Failover)
+		news     []Failover // not yet told
 		watchers map[chan struct{}]struct{}
 		lag      lagMeter
 		follower followerState
@@ -107,7 +111,7 @@ func NewNode(o Options) (*Node, error) {
 	}
 	n := &Node{
 		opts: o, log: o.Logger.With("node", o.Rules.Node, "shard", o.Shard), gate: newGate(o.Applier.Applied()),
-		wake: make(chan struct{}, 1), calls: make(chan Effect, 4), targets: make(chan string, 1),
+		wake: make(chan struct{}, 1), told: make(chan struct{}, 1), nudged: make(chan struct{}, 1), calls: make(chan Effect, 4), targets: make(chan string, 1),
 		began: time.Now(), was: Standby,
 	}
 	n.mu.identity = id
@@ -118,7 +122,7 @@ func NewNode(o Options) (*Node, error) {
 		Promise: id.Promise, Terms: o.Log.Terms(), Flushed: o.Log.Flushed(), Applied: o.Applier.Applied(),
 	}, o.Now())
 	n.ctx, n.cancel = context.WithCancelCause(context.Background())
-	n.post(topology{o.Peers})
+	n.post(topology{slices.Clone(o.Peers)})
 	return n, nil
 }
 
@@ -144,7 +148,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.opts.Applier.SetRole(Standby, n.mu.core.promise.Term)
 	stop := context.AfterFunc(ctx, func() { n.cancel(nil) })
 	defer stop()
-	for _, thread := range []func(){n.loop, n.storeCaller, n.storeWatcher, n.follower, n.watchdog} {
+	for _, thread := range []func(){n.loop, n.storeCaller, n.storeWatcher, n.follower, n.watchdog, n.teller} {
 		n.threads.Go(thread)
 	}
 	<-n.ctx.Done()
@@ -223,10 +227,7 @@ func (n *Node) post(events ...Event) {
 	n.mu.Lock()
 	n.mu.mail = append(n.mu.mail, events...)
 	n.mu.Unlock()
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
+	signal(n.wake)
 }
 
 // loop feeds the core: what others posted, what the log and the applier did,
@@ -283,6 +284,9 @@ func (n *Node) step(ev Event) {
 	n.publish()
 	n.mu.Unlock()
 	for _, e := range effects {
+		if n.ctx.Err() != nil {
+			return // what follows may rest on what just failed
+		}
 		n.perform(e)
 	}
 }
@@ -297,10 +301,7 @@ func (n *Node) publish() {
 	}
 	n.lease.Store(int64(valid))
 	for w := range n.mu.watchers {
-		select {
-		case w <- struct{}{}:
-		default:
-		}
+		signal(w)
 	}
 }
 
@@ -314,14 +315,15 @@ func (n *Node) Gate() *Gate { return n.gate }
 // SetPeers tells the node who else belongs to the shard.
 func (n *Node) SetPeers(peers []Peer) {
 	n.mu.Lock()
-	n.opts.Peers = peers
-	n.mu.Unlock()
-	n.post(topology{peers})
-	n.mu.Lock()
 	leader := n.mu.core.standby.leader
 	n.mu.Unlock()
-	if leader != "" {
-		n.retarget(leader) // its address may have changed
+	was := n.peer(leader)
+	n.mu.Lock()
+	n.opts.Peers = peers
+	n.mu.Unlock()
+	n.post(topology{slices.Clone(peers)})
+	if now := n.peer(leader); leader != "" && now.Address != was.Address {
+		n.retarget(leader)
 	}
 }
 
@@ -336,8 +338,8 @@ func (n *Node) peer(name string) Peer {
 	return Peer{Node: name}
 }
 
-// OnFailover lets hook be called once for every change of primary. Calls come
-// one after another; a slow hook delays this node.
+// OnFailover lets hook be called once for every change of primary, one call
+// after another.
 func (n *Node) OnFailover(hook func(Failover)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -208,13 +208,39 @@ func (n *Node) report(e report) {
 
 func (n *Node) failedOver(f Failover) {
 	n.mu.Lock()
-	hooks := n.mu.hooks
+	n.mu.news = append(n.mu.news, f)
 	n.mu.Unlock()
 	n.log.Info("failover", "old", f.Old, "new", f.New, "term", f.Term, "lsn", f.LSN, "planned", f.Planned)
-	for _, hook := range hooks {
-		hook(f)
-	}
+	signal(n.told)
 	n.answerOrders(nil)
+}
+
+// teller calls the hooks.
+func (n *Node) teller() {
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.told:
+		}
+		n.mu.Lock()
+		news, hooks := n.mu.news, n.mu.hooks
+		n.mu.news = nil
+		n.mu.Unlock()
+		for _, f := range news {
+			for _, hook := range hooks {
+				hook(f)
+			}
+		}
+	}
+}
+
+// signal leaves one token in c.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // storeCaller makes the core's calls to the store, one at a time.

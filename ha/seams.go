@@ -112,12 +112,7 @@ type Bell chan struct{}
 func NewBell() Bell { return make(Bell, 1) }
 
 // Ring never blocks.
-func (b Bell) Ring() {
-	select {
-	case b <- struct{}{}:
-	default:
-	}
-}
+func (b Bell) Ring() { signal(b) }
 
 // Flushed rings.
 func (b Bell) Flushed(wal.LSN) { b.Ring() }

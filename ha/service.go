@@ -179,6 +179,9 @@ func (n *Node) fetchCopy(node string) (base wal.Base, err error) {
 		return base, err
 	}
 	base = wal.Base{LSN: wal.LSN(first.GetLsn()), Prev: first.GetPrev(), Chain: first.GetChain(), Terms: termStarts(first.GetHistory())}
+	if base.LSN == n.opts.Applier.Applied() { // then a restart could not tell the copy from what is here
+		return base, fmt.Errorf("ha: the copy is at %v, where this node is; a later one will do", base.LSN)
+	}
 	if err := n.noteCopy(&base); err != nil {
 		return base, err
 	}

@@ -3,6 +3,7 @@ package ha
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // stream is one end of a log stream on this node: what the core wants to say
@@ -24,12 +25,12 @@ type stream struct {
 
 // todo is what a stream has to say.
 type todo struct {
-	hello  bool
-	ack    *sendAck
-	reply  *replyHello
-	start  *startSending
-	beat   bool
-	window bool // an ack moved the window
+	hello bool
+	ack   *sendAck
+	reply *replyHello
+	start *startSending
+	beat  bool
+	vow   time.Duration // with beat: ask for a vow
 }
 
 func (n *Node) openStream(peer string, cancel context.CancelFunc) *stream {
@@ -92,16 +93,10 @@ func (s *stream) tell(e Effect) {
 		s.mu.todo.start = &e
 	case sendHeartbeat:
 		s.mu.todo.beat = true
+		s.mu.todo.vow = max(s.mu.todo.vow, e.vow)
 	}
 	s.mu.Unlock()
-	s.ring()
-}
-
-func (s *stream) ring() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	signal(s.wake)
 }
 
 // next waits for something to say.
