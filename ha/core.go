@@ -184,6 +184,8 @@ func (c *Core) dispatch(ev Event) {
 		c.onFlushed(ev)
 	case applied:
 		c.onApplied(ev)
+	case logEnd:
+		c.onLogEnd(ev)
 	case termStarted:
 		c.onTermStarted(ev)
 	case handoverAppended:

@@ -121,6 +121,9 @@ type (
 		terms []wal.TermStart
 	}
 	applied struct{ lsn wal.LSN }
+	// logEnd: the log ends at lsn, whatever was ordered to be written: after a
+	// write was refused, or appends of a primary that is one no more.
+	logEnd struct{ lsn wal.LSN }
 	// termStarted answers appendTermStart.
 	termStarted struct {
 		term       uint32
@@ -196,6 +199,7 @@ func (sealReplied) event()       {}
 func (sealFailed) event()        {}
 func (flushed) event()           {}
 func (applied) event()           {}
+func (logEnd) event()            {}
 func (termStarted) event()       {}
 func (handoverAppended) event()  {}
 func (truncated) event()         {}

@@ -115,6 +115,11 @@ func (c *Core) onHello(ev helloReceived) {
 		c.emit(reply)
 		return
 	}
+	if i, found := c.find(ev.peer); found && c.primary.progress[i].stream == ev.stream {
+		c.emit(drop{ev.peer, ev.stream}) // records are on their way already
+		c.primary.progress[i].stream = 0
+		return
+	}
 	fork, ok := forkPoint(c.log.terms, ev.end, ev.history, ev.flush)
 	reply.lsn = fork
 	switch {
@@ -250,6 +255,12 @@ func (c *Core) heartbeat() {
 func (c *Core) tickPrimary() {
 	if c.now-c.primary.beat >= c.rules.Profile.Heartbeat {
 		c.heartbeat()
+	}
+	for i := range c.primary.progress {
+		if p := &c.primary.progress[i]; p.stream != 0 && c.now-p.heard >= c.rules.Profile.TTL {
+			c.emit(drop{p.member.Node, p.stream})
+			p.stream = 0
+		}
 	}
 	if c.primary.joining != nil && c.now >= c.primary.joinUntil {
 		c.primary.joining, c.primary.joinRetry = nil, c.now+c.rules.Profile.Renew

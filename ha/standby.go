@@ -11,6 +11,7 @@ type standbyState struct {
 	leader string // whom it follows; empty: nobody
 	term   uint32 // of the lease that named the leader
 	stream uint64 // open stream to it; 0: none
+	asked  bool   // a hello is on its way
 	ok     bool   // the logs were matched: records may come
 	heard  time.Duration
 	moved  time.Duration // when it last had all that the primary has, or got some of it
@@ -39,7 +40,7 @@ func (c *Core) dropStream() {
 	if c.standby.stream != 0 {
 		c.emit(drop{c.standby.leader, c.standby.stream})
 	}
-	c.standby.stream, c.standby.ok = 0, false
+	c.standby.stream, c.standby.asked, c.standby.ok = 0, false, false
 }
 
 func (c *Core) onConnected(ev connected) {
@@ -47,21 +48,24 @@ func (c *Core) onConnected(ev connected) {
 		c.emit(drop{ev.peer, ev.stream})
 		return
 	}
-	c.standby.stream, c.standby.ok, c.standby.heard, c.standby.moved = ev.stream, false, c.now, c.now
+	c.standby.stream, c.standby.asked, c.standby.ok = ev.stream, false, false
+	c.standby.heard, c.standby.moved = c.now, c.now
 	c.hello()
 }
 
 // hello shows the log to the primary once everything in it is on disk.
 func (c *Core) hello() {
-	if c.standby.stream == 0 || c.standby.ok || c.busy || c.log.written != c.log.flushed {
+	s := &c.standby
+	if s.stream == 0 || s.asked || s.ok || c.busy || c.log.written != c.log.flushed {
 		return
 	}
+	s.asked = true
 	c.emit(sendHello{c.standby.leader, c.standby.stream, c.promise.Term})
 }
 
 func (c *Core) onDisconnected(ev disconnected) {
 	if ev.stream == c.standby.stream {
-		c.standby.stream, c.standby.ok = 0, false
+		c.standby.stream, c.standby.asked, c.standby.ok = 0, false, false
 	}
 	for i := range c.primary.progress {
 		if p := &c.primary.progress[i]; p.stream == ev.stream {
@@ -89,6 +93,7 @@ func (c *Core) onHelloReplied(ev helloReplied) {
 	if !c.current(ev.stream, ev.term) || c.standby.ok || c.busy {
 		return
 	}
+	c.standby.asked = false
 	if ev.verdict == verdictNotPrimary {
 		c.dropStream()
 		return
@@ -185,6 +190,18 @@ func (c *Core) onHeartbeat(ev heartbeatReceived) {
 		}
 		c.learn(ev.end, ev.commit, ev.safe)
 	}
+}
+
+// onLogEnd begins the stream anew if less was written than ordered.
+func (c *Core) onLogEnd(ev logEnd) {
+	if c.role == Primary || c.busy {
+		return
+	}
+	if ev.lsn < c.log.written {
+		c.dropStream()
+	}
+	c.log.written = ev.lsn
+	c.hello()
 }
 
 // learn takes over the primary's commit LSN: what lies below it and on this

@@ -75,7 +75,7 @@ type testNode struct {
 	promise     Promise
 	leader      string // whom to follow
 	open        map[uint64]string
-	senders     map[uint64]*sender
+	senders     map[uint64]*testSender
 	jobs        []func() // begun, to be finished later
 	serving     bool
 	draining    bool
@@ -87,7 +87,7 @@ type testNode struct {
 	asked       string // the candidate whose request is being answered
 }
 
-type sender struct {
+type testSender struct {
 	peer string
 	term uint32
 	next int
@@ -111,7 +111,7 @@ func (w *world) start(name string) {
 	n := w.nodes[name]
 	n.up, n.paused, n.serving, n.draining, n.leader, n.seen = true, false, false, false, "", -1
 	n.boot++
-	n.open, n.senders, n.jobs, n.inbox = map[uint64]string{}, map[uint64]*sender{}, nil, nil
+	n.open, n.senders, n.jobs, n.inbox = map[uint64]string{}, map[uint64]*testSender{}, nil, nil
 	n.core = NewCore(n.rules, Boot{Promise: n.promise, Terms: n.terms(), Flushed: lsn(n.durable), Applied: lsn(n.applied)}, w.now)
 	var peers []Peer
 	for _, other := range w.names {
@@ -202,7 +202,7 @@ func (w *world) carryOut(n *testNode, e Effect) {
 	case replyHello:
 		w.send(n.id, e.peer, helloReplied{n.id, e.stream, e.term, e.verdict, e.lsn})
 	case startSending:
-		n.senders[e.stream] = &sender{e.peer, e.term, index(e.from)}
+		n.senders[e.stream] = &testSender{e.peer, e.term, index(e.from)}
 	case sendHeartbeat:
 		w.send(n.id, e.peer, heartbeatReceived{n.id, e.stream, e.term, lsn(len(n.log)), n.core.commit, n.core.safe})
 	case sendAck:

@@ -514,9 +514,10 @@ type Heartbeat struct {
 	End              uint64                 `protobuf:"varint,1,opt,name=end,proto3" json:"end,omitempty"`
 	Commit           uint64                 `protobuf:"varint,2,opt,name=commit,proto3" json:"commit,omitempty"`
 	ReplicatedCommit uint64                 `protobuf:"varint,3,opt,name=replicated_commit,json=replicatedCommit,proto3" json:"replicated_commit,omitempty"`
-	Closed           uint64                 `protobuf:"varint,4,opt,name=closed,proto3" json:"closed,omitempty"`   // no later commit gets a timestamp at or below it
-	Horizon          uint64                 `protobuf:"varint,5,opt,name=horizon,proto3" json:"horizon,omitempty"` // versions below it may be dropped
-	SentMs           int64                  `protobuf:"varint,6,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`
+	Closed           uint64                 `protobuf:"varint,4,opt,name=closed,proto3" json:"closed,omitempty"` // no commit that is not below closed_lsn gets a timestamp at or below it
+	ClosedLsn        uint64                 `protobuf:"varint,5,opt,name=closed_lsn,json=closedLsn,proto3" json:"closed_lsn,omitempty"`
+	Horizon          uint64                 `protobuf:"varint,6,opt,name=horizon,proto3" json:"horizon,omitempty"` // versions below it may be dropped
+	SentMs           int64                  `protobuf:"varint,7,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -575,6 +576,13 @@ func (x *Heartbeat) GetReplicatedCommit() uint64 {
 func (x *Heartbeat) GetClosed() uint64 {
 	if x != nil {
 		return x.Closed
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetClosedLsn() uint64 {
+	if x != nil {
+		return x.ClosedLsn
 	}
 	return 0
 }
@@ -1099,14 +1107,16 @@ const file_rpc_replication_proto_rawDesc = "" +
 	"\arecords\x18\x02 \x01(\fR\arecords\x12\x16\n" +
 	"\x06commit\x18\x03 \x01(\x04R\x06commit\x12+\n" +
 	"\x11replicated_commit\x18\x04 \x01(\x04R\x10replicatedCommit\x12\x17\n" +
-	"\asent_ms\x18\x05 \x01(\x03R\x06sentMs\"\xad\x01\n" +
+	"\asent_ms\x18\x05 \x01(\x03R\x06sentMs\"\xcc\x01\n" +
 	"\tHeartbeat\x12\x10\n" +
 	"\x03end\x18\x01 \x01(\x04R\x03end\x12\x16\n" +
 	"\x06commit\x18\x02 \x01(\x04R\x06commit\x12+\n" +
 	"\x11replicated_commit\x18\x03 \x01(\x04R\x10replicatedCommit\x12\x16\n" +
-	"\x06closed\x18\x04 \x01(\x04R\x06closed\x12\x18\n" +
-	"\ahorizon\x18\x05 \x01(\x04R\ahorizon\x12\x17\n" +
-	"\asent_ms\x18\x06 \x01(\x03R\x06sentMs\"\xa8\x01\n" +
+	"\x06closed\x18\x04 \x01(\x04R\x06closed\x12\x1d\n" +
+	"\n" +
+	"closed_lsn\x18\x05 \x01(\x04R\tclosedLsn\x12\x18\n" +
+	"\ahorizon\x18\x06 \x01(\x04R\ahorizon\x12\x17\n" +
+	"\asent_ms\x18\a \x01(\x03R\x06sentMs\"\xa8\x01\n" +
 	"\x03Ack\x12\x14\n" +
 	"\x05write\x18\x01 \x01(\x04R\x05write\x12\x14\n" +
 	"\x05flush\x18\x02 \x01(\x04R\x05flush\x12\x14\n" +
