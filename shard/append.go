@@ -84,7 +84,7 @@ func (s *Shard) logRecord(ctx context.Context, typ wal.Type, txid uint64, build 
 func (s *Shard) raiseCeiling(ctx context.Context) error {
 	answer := make(chan error, 1)
 	_, _, err := s.appendRecord(wal.TypeHeartbeat, 0, func(ts hlc.Timestamp) ([]byte, error) {
-		return heartbeat{Ceiling: hlc.At(ts.Millis()+ceilingAhead, 0), Closed: s.mu.closed, Horizon: s.store.Horizon()}.encode(), nil
+		return heartbeat{Ceiling: hlc.At(ts.Millis()+ceilingAhead, 0), Closed: s.mu.closed, Horizon: s.store().Horizon()}.encode(), nil
 	}, func(err error) { answer <- err })
 	if err != nil {
 		return err

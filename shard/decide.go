@@ -110,8 +110,8 @@ func decisionValue(ts hlc.Timestamp, d decision) []byte {
 	return append(binary.LittleEndian.AppendUint64(nil, uint64(ts)), d.encode()...)
 }
 
-// Forget drops decisions that nobody will ask about any more.
-func (s *Shard) Forget(ctx context.Context, gids []string) error {
+// ForgetDecisions drops decisions that nobody will ask about any more.
+func (s *Shard) ForgetDecisions(ctx context.Context, gids []string) error {
 	var b storage.Batch
 	s.mu.Lock()
 	for _, gid := range gids {
@@ -258,4 +258,4 @@ func (s *Shard) logResolution(ctx context.Context, gid string, o twophase.Outcom
 }
 
 // Prepared lists the prepared transactions, for pg_prepared_xacts.
-func (s *Shard) Prepared() ([]storage.Prepared, error) { return s.store.Prepared() }
+func (s *Shard) Prepared() ([]storage.Prepared, error) { return s.store().Prepared() }

@@ -52,7 +52,7 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 			return types.Text(o.String()), err
 		}),
 		e.function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			return types.Text(""), e.Forget(ctx, strings.Split(a[0].AsText(), ","))
+			return types.Text(""), e.ForgetDecisions(ctx, strings.Split(a[0].AsText(), ","))
 		}),
 		e.function("sequence_block", text, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			first, n, err := e.SequenceBlock(ctx, types.OID(a[0].AsInt()), a[1].AsInt())
@@ -173,7 +173,7 @@ func (q *sequences) Setval(seq types.OID, value int64, called bool) error {
 // nothing known of single relations.
 func (q *sequences) Size(function string, _ []types.Value) (int64, bool, error) {
 	if function == "pg_database_size" {
-		return int64(q.e.store.Stats().DiskBytes), true, nil
+		return int64(q.e.store().Stats().DiskBytes), true, nil
 	}
 	return 0, true, nil
 }

@@ -24,11 +24,12 @@ type Tx struct {
 	c     *conn
 	o     session.TxOptions
 	tx    *txn.Tx
-	units unitSet       // written
-	fixed hlc.Timestamp // REPEATABLE READ: the first statement's snapshot
-	draft *catalog.Edit // own DDL
-	gid   string        // of the distributed transaction it is part of
+	units unitSet          // written
+	fixed hlc.Timestamp    // REPEATABLE READ: the first statement's snapshot
+	draft *catalog.Catalog // after own DDL
+	gid   string           // of the distributed transaction it is part of
 	over  bool
+	left  bool // no longer counted
 }
 
 var _ session.Tx = (*Tx)(nil)
@@ -36,7 +37,10 @@ var _ session.Tx = (*Tx)(nil)
 func (e *Engine) begin(o session.TxOptions) *Tx {
 	id := txn.ID(e.txids.Add(1))
 	t := &Tx{e: e, c: e.conn(o.Info), o: o, units: unitSet{}}
-	t.tx = txn.New(id, e.store, e.locks, txn.Options{LockTimeout: e.lockTimeout(o.Info), MaxBytes: maxTxBytes})
+	t.c.mu.Lock()
+	t.c.mu.tx = t
+	t.c.mu.Unlock()
+	t.tx = txn.New(id, e.store(), e.locks, txn.Options{LockTimeout: e.lockTimeout(o.Info), MaxBytes: maxTxBytes})
 	return t
 }
 
@@ -46,7 +50,7 @@ const maxTxBytes = 512 << 20
 // Catalog is the catalog as the transaction sees it.
 func (t *Tx) Catalog() *catalog.Catalog {
 	if t.draft != nil {
-		return withVirtual(t.draft.Catalog())
+		return t.draft
 	}
 	if t.fixed != 0 {
 		if c := t.e.catalogAt(t.fixed); c != nil {

@@ -205,16 +205,10 @@ func (l *lookup) Name(class string, oid types.OID) (string, bool) {
 	case builtin.ClassType:
 		return l.typeName(oid)
 	case builtin.ClassFunction:
-		if f, ok := v.functionByOID(oid); ok {
+		// builtin prints its own functions, which know their arguments
+		if f, ok := v.functionByOID(oid); ok && builtin.FuncByOID(oid) == nil {
 			schema, name := v.funcSchema(f)
-			if schema == "pg_catalog" {
-				return sql.QuoteIdent(name), true
-			}
 			return sql.QuoteIdent(schema) + "." + sql.QuoteIdent(name), true
-		}
-	case builtin.ClassOperator:
-		if o := builtin.OperatorByOID(oid); o != nil {
-			return o.Name, true
 		}
 	case builtin.ClassNamespace:
 		for _, s := range v.cat.Schemas() {

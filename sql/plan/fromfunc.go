@@ -14,7 +14,7 @@ func (k *block) fromFunction(t *sql.FuncTable) (Node, *scope, error) {
 	saved, savedClause := k.scope, k.clause
 	k.scope, k.clause = &scope{}, clauseFrom
 	defer func() { k.scope, k.clause = saved, savedClause }()
-	for _, f := range t.Funcs {
+	for _, f := range spreadUnnest(t.Funcs) {
 		x, name, err := k.tableFunction(f)
 		if err != nil {
 			return nil, nil, err
@@ -42,6 +42,26 @@ func (k *block) fromFunction(t *sql.FuncTable) (Node, *scope, error) {
 		alias = &sql.Alias{Name: alias.Name, Columns: []string{alias.Name}}
 	}
 	return k.aliased(scan, sc, nil, alias)
+}
+
+// spreadUnnest makes unnest(a, b) in FROM what it means: unnest(a) beside unnest(b).
+func spreadUnnest(funcs []sql.Expr) []sql.Expr {
+	var out []sql.Expr
+	for _, f := range funcs {
+		call, ok := f.(*sql.FuncCall)
+		if name, system := "", false; ok {
+			name, system = bareName(call.Name)
+			ok = system && name == "unnest" && len(call.Args) > 1
+		}
+		if !ok {
+			out = append(out, f)
+			continue
+		}
+		for _, arg := range call.Args {
+			out = append(out, &sql.FuncCall{Name: call.Name, Args: []sql.Expr{arg}, At: call.At})
+		}
+	}
+	return out
 }
 
 // tableFunction binds one function of FROM and names it.

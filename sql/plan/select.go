@@ -319,10 +319,6 @@ func targetName(e sql.Expr) string {
 			return name
 		}
 		return e.Type.Name[len(e.Type.Name)-1]
-	case *sql.Literal:
-		if e.Kind == 'b' {
-			return "bool"
-		}
 	case *sql.Case:
 		if e.Else != nil {
 			if name := targetName(e.Else); name != "?column?" {
