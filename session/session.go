@@ -24,6 +24,7 @@ type Session struct {
 
 	values     *values           // the settings now; Info has them for other goroutines
 	printing   *types.Settings   // made of them, nil until asked for
+	place      string            // planKey.place of them, "" until asked for
 	told       map[string]string // reported settings as the client knows them
 	statements map[string]*prepared
 	portals    map[string]*portal // of the protocol and of DECLARE CURSOR alike
@@ -280,7 +281,7 @@ func (s *Session) cause(ctx context.Context, err error) error {
 
 // setValues puts settings in force.
 func (s *Session) setValues(v *values) {
-	s.values, s.printing = v, nil
+	s.values, s.printing, s.place = v, nil, ""
 	s.info.setValues(v)
 }
 

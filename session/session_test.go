@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
@@ -21,6 +22,7 @@ import (
 // transcript is a client: what a session reports, one line a message.
 type transcript struct {
 	strings.Builder
+	ended   atomic.Value // of string
 	session *session.Session
 	columns []pgwire.Column
 	data    string // what COPY FROM STDIN reads
@@ -37,8 +39,16 @@ func (c *transcript) Notice(e *types.Error) {
 func (c *transcript) ParameterStatus(name, value string) {
 	fmt.Fprintf(c, "parameter %s = %s\n", name, value)
 }
+
+// Terminate may come from any goroutine.
 func (c *transcript) Terminate(e *types.Error) {
-	fmt.Fprintf(c, "terminated %s: %s\n", e.Code, e.Message)
+	c.ended.Store(fmt.Sprintf("terminated %s: %s", e.Code, e.Message))
+}
+
+// end gives how the connection was ended, "" while it lives.
+func (c *transcript) end() string {
+	text, _ := c.ended.Load().(string)
+	return text
 }
 
 func (c *transcript) RowDescription(columns []pgwire.Column) error {

@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -62,15 +61,14 @@ func TestIdleTimeouts(t *testing.T) {
 			time.Sleep(900 * time.Millisecond)
 			synctest.Wait()
 			c.simple(test.before) // starts it anew
-			c.out.Reset()
 			time.Sleep(999 * time.Millisecond)
 			synctest.Wait()
-			if got := c.out.String(); got != "" {
+			if got := c.out.end(); got != "" {
 				t.Errorf("%s: too early: %q", test.setting, got)
 			}
 			time.Sleep(2 * time.Millisecond)
 			synctest.Wait()
-			if got, want := c.out.String(), "terminated "+test.code; !strings.HasPrefix(got, want) {
+			if got, want := c.out.end(), "terminated "+test.code; !strings.HasPrefix(got, want) {
 				t.Errorf("%s: got %q, want %q", test.setting, got, want)
 			}
 		})
@@ -92,7 +90,7 @@ func TestHostKnowsItsSessions(t *testing.T) {
 	if h.Cancel(1) || !h.Cancel(42) || !h.Terminate(42) {
 		t.Error("Cancel and Terminate must find process 42 and no other")
 	}
-	if got, want := c.out.String(), "terminated 57P01"; !strings.Contains(got, want) {
+	if got, want := c.out.end(), "terminated 57P01"; !strings.Contains(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	c.Close()
@@ -115,5 +113,4 @@ func TestFailAbortsTheTransaction(t *testing.T) {
 	if got, want := c.simple("select count(*) from t"), "columns count\n  0\nSELECT 1\n[I]\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	_ = context.Background()
 }
