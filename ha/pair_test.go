@@ -225,8 +225,8 @@ func TestPairAllowLoss(t *testing.T) {
 	})
 }
 
-// The store is gone: the primary stops serving before its lease has run out,
-// and goes on when the store is back.
+// The store is gone: the primary goes on as long as its standby confirms it,
+// then stops before its last confirmation runs out, and is back with the store.
 func TestPairStoreGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, pairRules(ha.SemiSync), "a", "b")
@@ -234,6 +234,14 @@ func TestPairStoreGone(t *testing.T) {
 		c.state(a, "b", "streaming")
 		c.store.Cut("a", consensus.CutOff)
 		c.store.Cut("b", consensus.CutOff)
+		time.Sleep(time.Minute)
+		if err := a.put(t.Context(), "confirmed", "v"); err != nil {
+			t.Errorf("confirmed by its standby: %v", err)
+		}
+		if term := a.node.Term(); term != 1 {
+			t.Errorf("got term %d, want 1", term)
+		}
+		c.crash("b")
 		time.Sleep(8 * time.Second)
 		if a.node.LeaseValid() || a.node.SplitBrainProtector().Check() == nil {
 			t.Error("serves without a lease")

@@ -217,7 +217,10 @@ func (r *receiver) take(m *rpc.PrimaryMessage) {
 		r.note(h.GetSentMs())
 		n.metrics.beatReceived()
 		n.opts.Applier.SetClosed(h.GetClosed(), wal.LSN(h.GetClosedLsn()), h.GetHorizon())
-		n.post(heartbeatReceived{r.peer, r.id, term, wal.LSN(h.GetEnd()), wal.LSN(h.GetCommit()), wal.LSN(h.GetReplicatedCommit())})
+		n.post(heartbeatReceived{
+			peer: r.peer, stream: r.id, term: term, end: wal.LSN(h.GetEnd()),
+			commit: wal.LSN(h.GetCommit()), safe: wal.LSN(h.GetReplicatedCommit()), vow: time.Duration(h.GetClock()),
+		})
 	}
 }
 
@@ -277,7 +280,7 @@ func (r *receiver) ack(a sendAck) error {
 	r.mu.Unlock()
 	return r.wire.Send(&rpc.StandbyMessage{Fence: r.node.fence(a.term), Body: &rpc.StandbyMessage_Ack{Ack: &rpc.Ack{
 		Write: uint64(a.write), Flush: uint64(a.flush), Apply: uint64(a.apply),
-		OldestSnapshot: r.node.opts.Applier.OldestSnapshot(), SentMs: sentMs, AskClosed: ask,
+		OldestSnapshot: r.node.opts.Applier.OldestSnapshot(), SentMs: sentMs, AskClosed: ask, Clock: int64(a.vow),
 	}}})
 }
 
@@ -287,7 +290,7 @@ func (n *Node) AskClosed() {
 	n.mu.Lock()
 	c := n.mu.core
 	s := n.mu.closers[c.standby.stream]
-	ack := sendAck{term: c.promise.Term, write: c.log.written, flush: c.log.flushed, apply: c.log.applied}
+	ack := sendAck{term: c.promise.Term, write: c.log.written, flush: c.log.flushed, apply: c.log.applied, vow: c.standby.asking}
 	ok := c.standby.ok
 	n.mu.Unlock()
 	if s == nil || !ok {

@@ -121,7 +121,7 @@ func (s *sender) ack(m *rpc.StandbyMessage) {
 	s.node.opts.Applier.HoldSnapshot(s.peer, a.GetOldestSnapshot())
 	s.node.post(ackReceived{
 		peer: s.peer, stream: s.id, term: m.GetFence().GetTerm(),
-		write: wal.LSN(a.GetWrite()), flush: wal.LSN(a.GetFlush()), apply: wal.LSN(a.GetApply()),
+		write: wal.LSN(a.GetWrite()), flush: wal.LSN(a.GetFlush()), apply: wal.LSN(a.GetApply()), vow: time.Duration(a.GetClock()),
 	})
 	if a.GetAskClosed() {
 		s.tell(sendHeartbeat{})
@@ -148,7 +148,9 @@ func (s *sender) say(ctx context.Context) {
 			s.pump.Go(func() { s.run(ctx, from) })
 		}
 		if t.beat && err == nil && term != 0 {
-			err = s.put(&rpc.PrimaryMessage{Fence: s.node.fence(term), Body: &rpc.PrimaryMessage_Heartbeat{Heartbeat: s.node.heartbeat()}})
+			beat := s.node.heartbeat()
+			beat.Clock, beat.Failsafe = int64(t.vow), t.vow > 0
+			err = s.put(&rpc.PrimaryMessage{Fence: s.node.fence(term), Body: &rpc.PrimaryMessage_Heartbeat{Heartbeat: beat}})
 			s.node.metrics.beatSent()
 		}
 		if err != nil {

@@ -20,6 +20,8 @@ type standbyState struct {
 	commit wal.LSN       // of the primary, as last told
 	safe   wal.LSN
 	retry  time.Duration // not a candidate before that
+	asking time.Duration // when the newest vow was asked for, by the primary's clock
+	bound  time.Duration // no candidate and no promise before that
 }
 
 // retarget follows whoever the lease names.
@@ -31,7 +33,7 @@ func (c *Core) retarget() {
 	if leader == c.standby.leader && c.lease.Term == c.standby.term {
 		return
 	}
-	c.standby = standbyState{leader: leader, term: c.lease.Term, retry: c.standby.retry}
+	c.standby = standbyState{leader: leader, term: c.lease.Term, retry: c.standby.retry, bound: c.standby.bound}
 	c.emit(follow{leader, c.lease.Term})
 }
 
@@ -188,6 +190,9 @@ func (c *Core) onHeartbeat(ev heartbeatReceived) {
 		if ev.end <= c.log.written {
 			c.standby.moved = c.now
 		}
+		if ev.vow > c.standby.asking {
+			c.vow(ev.vow)
+		}
 		c.learn(ev.end, ev.commit, ev.safe)
 	}
 }
@@ -202,6 +207,20 @@ func (c *Core) onLogEnd(ev logEnd) {
 	}
 	c.log.written = ev.lsn
 	c.hello()
+}
+
+// vow confirms a primary that cannot reach the store: for as long as a lease
+// would live, counted from now, nobody is promoted with this node's help.
+func (c *Core) vow(asked time.Duration) {
+	c.standby.asking = asked
+	c.standby.bound = c.now + c.rules.Profile.TTL + c.rules.Profile.Margin
+	c.ack()
+}
+
+// bound reports whether a vow holds against a candidate. The holder itself may
+// go on under a new term at any time, and a released lease unbinds.
+func (c *Core) bound(candidate string) bool {
+	return c.now < c.standby.bound && candidate != c.lease.Holder && !c.lease.Released
 }
 
 // learn takes over the primary's commit LSN: what lies below it and on this
@@ -235,7 +254,7 @@ func (c *Core) ack() {
 	c.standby.acked = c.now
 	c.emit(sendAck{
 		peer: c.standby.leader, stream: c.standby.stream, term: c.promise.Term,
-		write: c.log.written, flush: c.log.flushed, apply: c.log.applied,
+		write: c.log.written, flush: c.log.flushed, apply: c.log.applied, vow: c.standby.asking,
 	})
 }
 

@@ -3,6 +3,7 @@ package ha
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // stream is one end of a log stream on this node: what the core wants to say
@@ -29,6 +30,7 @@ type todo struct {
 	reply *replyHello
 	start *startSending
 	beat  bool
+	vow   time.Duration // with beat: ask for a vow
 }
 
 func (n *Node) openStream(peer string, cancel context.CancelFunc) *stream {
@@ -91,6 +93,7 @@ func (s *stream) tell(e Effect) {
 		s.mu.todo.start = &e
 	case sendHeartbeat:
 		s.mu.todo.beat = true
+		s.mu.todo.vow = max(s.mu.todo.vow, e.vow)
 	}
 	s.mu.Unlock()
 	signal(s.wake)

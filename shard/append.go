@@ -109,6 +109,16 @@ func (s *Shard) mayWrite(written map[placement.Unit]struct{}) error {
 	return nil
 }
 
+// sameShards holds, under the log latch, that what went to all shards went to all that
+// there are now: reference tables and the catalog. version is the ownership version when
+// the transaction first wrote such, 0 for none. mu is held.
+func (s *Shard) sameShards(version uint64) error {
+	if version != 0 && version != s.mu.adopted {
+		return types.Errorf("40001", "could not commit: the set of shards has changed").WithHint("Run the transaction again.")
+	}
+	return nil
+}
+
 // SequenceBlock hands out the next n values of a sequence and returns the first one;
 // none of them, nor anything before, is handed out again after a failover.
 func (s *Shard) SequenceBlock(ctx context.Context, seq types.OID, n int64) (first, count int64, err error) {

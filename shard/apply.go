@@ -93,7 +93,7 @@ func (s *Shard) loadCatalog(ts hlc.Timestamp) error {
 	if err != nil {
 		return err
 	}
-	s.mu.catalogs = append(s.mu.catalogs, withVirtual(c))
+	s.mu.catalogs = append(s.mu.catalogs, s.withVirtual(c))
 	if n := len(s.mu.catalogs); n > catalogsKept {
 		s.mu.catalogs = slices.Clone(s.mu.catalogs[n-catalogsKept:])
 	}
@@ -201,6 +201,9 @@ func (s *Shard) applyRecord(rec wal.Record) error {
 		done(nil)
 	}
 	s.announce()
+	if s.opts.OnApply != nil {
+		s.opts.OnApply()
+	}
 	return nil
 }
 

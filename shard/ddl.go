@@ -77,6 +77,7 @@ func (t *Tx) follow(ctx context.Context, stmt sql.Statement, env *exec.Env) (int
 // committed since this transaction's catalog was taken.
 func (t *Tx) lockCatalog(ctx context.Context) error {
 	before := t.Catalog().Version()
+	t.writesEverywhere()
 	if err := t.tx.Lock(ctx, catalogMark, txn.Update, txn.Block, 0); err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (t *Tx) alter(ctx context.Context, before *catalog.Catalog, change ddl.Chan
 	if err := t.tx.Put(catalogMark, nil); err != nil {
 		return err
 	}
-	after := withVirtual(change.Edit.Catalog())
+	after := t.e.withVirtual(change.Edit.Catalog())
 	for _, f := range change.Fills {
 		if err := t.fill(ctx, before, after, f); err != nil {
 			return err

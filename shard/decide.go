@@ -9,7 +9,6 @@ import (
 	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/storage"
 	"github.com/heliosdb/helios/twophase"
-	"github.com/heliosdb/helios/txn"
 	"github.com/heliosdb/helios/types"
 	"github.com/heliosdb/helios/wal"
 )
@@ -170,9 +169,10 @@ func (s *Shard) resolveFromOwner(ctx context.Context, name string) error {
 	return s.ResolvePrepared(ctx, name, o)
 }
 
-// PrepareTx logs a transaction as prepared and gives its prepare timestamp. Its locks
+// prepareTx logs a transaction as prepared and gives its prepare timestamp. Its locks
 // stay until ResolvePrepared; the Tx itself is over.
-func (s *Shard) prepareTx(ctx context.Context, gid string, t *txn.Tx, units unitSet) (hlc.Timestamp, error) {
+func (s *Shard) prepareTx(ctx context.Context, gid string, x *Tx) (hlc.Timestamp, error) {
+	t := x.tx
 	if len(gid) > maxGID {
 		return 0, types.Errorf("22023", "transaction identifier %q is too long", gid)
 	}
@@ -181,7 +181,7 @@ func (s *Shard) prepareTx(ctx context.Context, gid string, t *txn.Tx, units unit
 		if _, ok := s.mu.prepared[gid]; ok {
 			return nil, types.Errorf("42710", "transaction identifier %q is already in use", gid)
 		}
-		if err := s.mayWrite(units); err != nil {
+		if err := x.mayCommit(); err != nil {
 			return nil, err
 		}
 		s.mu.prepared[gid] = &preparedTx{locks: t.ID, since: time.Now()}

@@ -97,6 +97,25 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 			d, err := e.Digest(ctx, units, hlc.Timestamp(a[1].AsInt()))
 			return types.Text(d.String()), err
 		}),
+		e.function("owns", types.BoolOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := parseUnits(a[0].AsText())
+			return types.Bool(err == nil && e.Owns(units)), err
+		}),
+		e.function("log_end", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			return types.Int(int64(e.log.End())), e.serving()
+		}),
+		e.function("map_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return types.Int(int64(e.mu.adopted)), nil
+		}),
+		e.function("lock_catalog", types.VoidOID, nil, func(ctx context.Context, c *conn, _ []types.Value) (types.Value, error) {
+			t := c.tx()
+			if t == nil {
+				return types.Null, types.Errorf("25P01", "helios.lock_catalog needs a transaction")
+			}
+			return types.Text(""), t.lockCatalog(ctx)
+		}),
 		e.function("drop_units", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			units, err := parseUnits(a[0].AsText())
 			if err != nil {

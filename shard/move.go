@@ -181,7 +181,46 @@ func (s *Shard) ReadsOff(ctx context.Context, units []placement.Unit) (hlc.Times
 		}
 		return o.encode(), nil
 	})
+	if err == nil && s.opts.Undo != nil {
+		s.threads.Go(func() { s.undoAfter(units) })
+	}
 	return at, err
+}
+
+// undoAfter has the control store give the units back when the move's driver is not heard
+// of: the flip or this, whichever is first, decides.
+func (s *Shard) undoAfter(units []placement.Unit) {
+	for {
+		select {
+		case <-time.After(SealDeadline):
+		case <-s.ctx.Done():
+			return
+		}
+		if !s.anyReadsOff(units) {
+			return
+		}
+		if err := s.opts.Undo(s.ctx, units); err != nil && s.ctx.Err() == nil {
+			s.logger.Warn("undo of a move", "shard", s.opts.ID, "err", err)
+		}
+	}
+}
+
+func (s *Shard) anyReadsOff(units []placement.Unit) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(units, func(u placement.Unit) bool { return s.mu.units.state[u].State == unitReadsOff })
+}
+
+// Owns tells whether the shard may write all these units.
+func (s *Shard) Owns(units []placement.Unit) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range units {
+		if s.mu.units.may(u, true) != nil {
+			return false
+		}
+	}
+	return s.mu.leading
 }
 
 // tablesOf lists the tables whose rows lie in a unit's space.
@@ -228,6 +267,9 @@ func (s *Shard) Digest(ctx context.Context, units []placement.Unit, at hlc.Times
 			return sum, err
 		}
 		sum = sum.Add(d)
+	}
+	if sum.Intents > 0 {
+		return sum, types.Errorf("55000", "%d rows of the units are not decided yet", sum.Intents)
 	}
 	return sum, nil
 }

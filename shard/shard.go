@@ -25,6 +25,7 @@ import (
 
 	"github.com/heliosdb/helios/cluster"
 	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/placement"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/storage"
 	"github.com/heliosdb/helios/twophase"
@@ -104,6 +105,13 @@ type Options struct {
 	// OnFlush is told what is durable on this node, in order; nil makes the shard
 	// standalone: what is durable is committed.
 	OnFlush func(wal.LSN)
+	// Undo asks the control store to give units back whose move stands still after its
+	// reads-off record; nil where nothing moves.
+	Undo func(ctx context.Context, units []placement.Unit) error
+	// OnApply is told that the applier got on; it must not block.
+	OnApply func()
+	// Relations are virtual relations that the node adds to every catalog.
+	Relations []*catalog.Relation
 	// Hold tells below which LSN standbys no longer need the log; nil: nobody needs it.
 	Hold func() wal.LSN
 	// Fatal is told once that the log or the store failed: the process must end.

@@ -30,6 +30,8 @@ type Tx struct {
 	gid   string           // of the distributed transaction it is part of
 	over  bool
 	left  bool // no longer counted
+
+	everywhere uint64 // ownership version when it first wrote what is on every shard
 }
 
 var _ session.Tx = (*Tx)(nil)
@@ -236,12 +238,29 @@ func (t *Tx) Commit(ctx context.Context) error {
 func (t *Tx) log(ctx context.Context, typ wal.Type, build func(ts hlc.Timestamp) ([]byte, error)) (hlc.Timestamp, error) {
 	t.over = true
 	ts, err := t.e.logTx(ctx, typ, uint64(t.tx.ID), func(ts hlc.Timestamp) ([]byte, error) {
-		if err := t.e.mayWrite(t.units); err != nil {
+		if err := t.mayCommit(); err != nil {
 			return nil, err
 		}
 		return build(ts)
 	}, t.tx.End)
 	return ts, err
+}
+
+// mayCommit holds that nothing has moved since the writes; the shard's mu is held.
+func (t *Tx) mayCommit() error {
+	if err := t.e.sameShards(t.everywhere); err != nil {
+		return err
+	}
+	return t.e.mayWrite(t.units)
+}
+
+// writesEverywhere notes that what is written has to be on every shard.
+func (t *Tx) writesEverywhere() {
+	t.e.mu.Lock()
+	defer t.e.mu.Unlock()
+	if t.everywhere == 0 {
+		t.everywhere = t.e.mu.adopted
+	}
 }
 
 // commitAsOwner is the commit point of a distributed transaction: one record with this
@@ -279,7 +298,7 @@ func (t *Tx) Rollback(context.Context) error {
 func (t *Tx) Prepare(ctx context.Context, gid string) error {
 	defer t.e.leave(t)
 	t.over = true
-	ts, err := t.e.prepareTx(ctx, gid, t.tx, t.units)
+	ts, err := t.e.prepareTx(ctx, gid, t)
 	if err != nil {
 		if types.CodeOf(err) != "40003" {
 			t.tx.End()
@@ -356,7 +375,7 @@ func cut(s string, sep byte) (before, after string, found bool) {
 
 // Explain gives the lines of EXPLAIN.
 func (t *Tx) Explain(ctx context.Context, q *plan.Query, analyze bool, env *exec.Env) ([]string, error) {
-	lines := plan.Explain(q, nil)
+	lines := plan.Explain(q.Root, nil)
 	if !analyze {
 		return lines, nil
 	}

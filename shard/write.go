@@ -46,6 +46,7 @@ func (s *source) place(ctx context.Context, t *table, row types.Row) (uint32, er
 // touch notes that the transaction writes a unit.
 func (s *source) touch(ctx context.Context, t *table, u placement.Unit) error {
 	if !t.placer.Spread() {
+		s.t.writesEverywhere()
 		return nil
 	}
 	if _, ok := s.t.units[u]; ok {

@@ -240,15 +240,15 @@ func (c *cluster) Update(ctx context.Context, env *exec.Env, n *plan.Update, cha
 			}
 			continue
 		}
+		// A row that moves is written at its new place first: that may fail.
+		if _, err := c.shards[to[0]].Insert(ctx, env, &plan.Insert{Rel: n.Rel}, []types.Row{ch.New}, nil); err != nil {
+			return nil, err
+		}
 		ok, err := c.shards[from[0]].Delete(ctx, env, &plan.Delete{Rel: n.Rel}, changes[i:i+1])
 		if err != nil {
 			return nil, err
 		}
-		if done[i] = ok[0]; ok[0] {
-			if _, err := c.shards[to[0]].Insert(ctx, env, &plan.Insert{Rel: n.Rel}, []types.Row{ch.New}, nil); err != nil {
-				return nil, err
-			}
-		}
+		done[i] = ok[0]
 	}
 	return done, nil
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"slices"
 
 	"github.com/heliosdb/helios/sql"
@@ -72,10 +73,9 @@ func (d *deparser) finish(q *query, cols []Col) *sql.Select {
 	for i, c := range q.cols {
 		t := sql.Target{Expr: c}
 		if ref, ok := c.(*sql.ColumnRef); !ok || ref.Parts[len(ref.Parts)-1] != cols[i].Name {
-			t.Alias = cols[i].Name
-		}
-		if t.Alias == "?column?" || t.Alias == "" {
-			t.Alias = "c" + itoa(i+1)
+			if t.Alias = cols[i].Name; t.Alias == "?column?" || t.Alias == "" {
+				t.Alias = "c" + itoa(i+1)
+			}
 		}
 		q.sel.Targets = append(q.sel.Targets, t)
 	}
@@ -226,14 +226,22 @@ func (d *deparser) scan(n *Scan) *query {
 func (d *deparser) limit(n *Limit) *query {
 	q := d.upTo(n.Input, stageSorted)
 	if n.Count != nil {
-		q.sel.Limit = d.expr(n.Count, nil)
+		q.sel.Limit = d.count(n.Count)
 	}
 	if n.Offset != nil {
-		q.sel.Offset = d.expr(n.Offset, nil)
+		q.sel.Offset = d.count(n.Offset)
 	}
 	q.sel.WithTies = len(n.Ties) > 0
 	q.stage = stageLimited
 	return q
+}
+
+// count writes an argument of LIMIT or OFFSET.
+func (d *deparser) count(e Expr) sql.Expr {
+	if c, ok := e.(*Const); ok && !c.Value.IsNull() && c.Value.AsInt() >= 0 && c.Value.AsInt() <= math.MaxInt32 {
+		return &sql.Literal{Kind: 'i', Text: itoa(int(c.Value.AsInt())), At: -1}
+	}
+	return d.expr(e, nil)
 }
 
 func (d *deparser) sortItem(k SortKey, cols []sql.Expr) sql.SortItem {

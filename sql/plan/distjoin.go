@@ -103,7 +103,7 @@ func (d *distributor) aggregate(n *Aggregate) part {
 	}
 	grouped := func(key int) bool { return slices.ContainsFunc(n.Group, isColumn(key)) }
 	if p.single() || len(p.keys) > 0 && !slices.ContainsFunc(p.keys, func(k int) bool { return !grouped(k) }) {
-		return p.mapped(&Aggregate{p.node, n.Group, n.Aggs, n.Columns}, func(old int) int {
+		return p.mapped(&Aggregate{p.node, n.Group, n.Aggs, n.Columns, n.extra}, func(old int) int {
 			return slices.IndexFunc(n.Group, isColumn(old))
 		})
 	}
@@ -201,7 +201,7 @@ func (d *distributor) change(n Node) part {
 	rel, source := relationOf(n)
 	p := d.part(source)
 	scan, ok := p.node.(*Scan)
-	if !ok || !p.remote() || scan.Rel != rel || !pushableChange(n) {
+	if !ok || !p.remote() || scan.Rel != rel || d.spread[rel] || !pushableChange(n) {
 		return d.over(p, n, false)
 	}
 	fragment := withInputs(n, func(Node) Node { return scan })

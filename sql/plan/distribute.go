@@ -9,7 +9,7 @@ import (
 // Distribute turns a plan for one place into a plan for a router: the largest parts
 // that shards can run become Gathers, the rest stays. The query itself is not changed.
 func Distribute(q *Query) (*Query, error) {
-	d := &distributor{}
+	d := &distributor{spread: q.spread}
 	out := *q
 	out.Root = d.whole(q.Root)
 	if d.err != nil {
@@ -67,7 +67,10 @@ func (p part) mapped(n Node, index func(int) int) part {
 	return p
 }
 
-type distributor struct{ err error }
+type distributor struct {
+	spread map[*catalog.Relation]bool
+	err    error
+}
 
 // whole gives a plan that the router runs.
 func (d *distributor) whole(n Node) Node { return d.pull(d.part(n)) }

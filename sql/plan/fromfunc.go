@@ -30,7 +30,7 @@ func (k *block) fromFunction(t *sql.FuncTable) (Node, *scope, error) {
 		scan.Widths = append(scan.Widths, len(cols))
 		scan.Columns = append(scan.Columns, cols...)
 	}
-	scalar := len(scan.Columns) == 1 && len(scan.Funcs) == 1 && !returnsRow(scan.Funcs[0])
+	scalar := len(scan.Columns) == 1 && len(scan.Funcs) == 1 && !namesColumns(scan.Funcs[0])
 	if t.Ordinality {
 		scan.Columns = append(scan.Columns, Col{Name: "ordinality", Type: types.T(types.Int8OID)})
 	}
@@ -96,13 +96,14 @@ func (k *block) functionCols(x Expr, name string, t *sql.FuncTable) ([]Col, erro
 	if x.Type().OID == types.RecordOID {
 		return nil, types.Errorf("42601", "a column definition list is required for functions returning \"record\"")
 	}
+	if call, ok := x.(*Call); ok && len(call.Fn.Columns) == 1 {
+		name = call.Fn.Columns[0].Name
+	}
 	return []Col{{Name: name, Type: x.Type()}}, nil
 }
 
-func returnsRow(x Expr) bool {
+// namesColumns tells a function that declares the names of its output columns.
+func namesColumns(x Expr) bool {
 	call, ok := x.(*Call)
-	if !ok {
-		return false
-	}
-	return len(OutColumns(call)) > 0
+	return ok && len(call.Fn.Columns) > 0
 }

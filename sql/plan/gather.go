@@ -74,6 +74,7 @@ type Query struct {
 
 	routes []Route
 	single bool
+	spread map[*catalog.Relation]bool // written relations whose writes need the router
 }
 
 // ResultColumn is a column of RowDescription.
