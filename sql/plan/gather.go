@@ -1,0 +1,85 @@
+package plan
+
+import (
+	"github.com/heliosdb/helios/sql/catalog"
+	"github.com/heliosdb/helios/types"
+)
+
+// Gather runs Fragment on shards and passes on their rows. It is made by Distribute
+// and run by a router: SQL gives the text to send, Keys the way to the shards.
+//
+// A Fragment that is an Insert, Update or Delete without RETURNING gives one row of
+// one bigint per shard: the number of rows written.
+type Gather struct {
+	Fragment Node
+	// Rels are the sharded relations that Fragment reads or writes, one entry per scan.
+	Rels []Route
+	// One tells that any single shard can answer: reference tables only.
+	One bool
+	// MergeKeys is the order in which each shard gives its rows; the router merges. It
+	// is over the output row. Bound, when set, is how many of the first rows are wanted.
+	MergeKeys []SortKey
+	Bound     Expr
+	// KNN describes a nearest-neighbour search, nil otherwise. Its rows are merged by
+	// MergeKeys: distance, then primary key.
+	KNN     *KNN
+	Columns []Col
+}
+
+// KNN is ORDER BY column op query LIMIT k over one scan: a nearest-neighbour search. A
+// router probes cells for it, a shard its vector index.
+type KNN struct {
+	Column int16  // number of the vector column
+	Op     string // "<->", "<#>", "<=>", "<+>"
+	Query  Expr   // no column in it
+	K      Expr   // rows wanted: LIMIT plus OFFSET
+}
+
+// Route is how the rows that a scan (or a write) of a sharded relation touches are
+// found. Keys has an entry per column of Rel.Placement.KeyColumns, or is nil when the
+// statement does not fix them: then every shard is asked.
+type Route struct {
+	Rel  *catalog.Relation
+	Keys []KeyCond
+	// Rows are the key values of rows to insert, one entry per row, instead of Keys.
+	Rows [][]Expr
+}
+
+// Query is a statement ready to run.
+type Query struct {
+	Root    Node
+	Columns []ResultColumn // nil when the statement gives no rows
+	// ParamTypes are the types of $1…, as given or inferred.
+	ParamTypes []types.OID
+	// Kind is "SELECT", "INSERT", "UPDATE" or "DELETE": the first word of the command tag.
+	Kind     string
+	ReadOnly bool // writes nothing and locks nothing
+	Volatile bool // calls a volatile function
+	// Relations are all relations read or written, views expanded.
+	Relations []*catalog.Relation
+	// CatalogVersion is the version of the catalog it was bound to.
+	CatalogVersion uint64
+
+	routes []Route
+	single bool
+}
+
+// ResultColumn is a column of RowDescription.
+type ResultColumn struct {
+	Name  string
+	Type  types.Type
+	Table types.OID
+	Num   int16
+}
+
+// Routes gives the sharded relations that the whole statement touches, sub-plans
+// included. single tells that the statement as a whole can run on one shard when all
+// of them lead there: all colocated on equal keys, reference tables beside them, nothing
+// that only a router can do. Then it may be forwarded unchanged.
+func (q *Query) Routes() (routes []Route, single bool) { return q.routes, q.single }
+
+// Cols gives the columns of the fragment.
+func (g *Gather) Cols() []Col { return g.Columns }
+
+// Inputs is empty: the fragment runs elsewhere.
+func (g *Gather) Inputs() []Node { return nil }

@@ -1,0 +1,188 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/heliosdb/helios/sql/builtin"
+	"github.com/heliosdb/helios/sql/catalog"
+	"github.com/heliosdb/helios/types"
+)
+
+// sum is a + b of two bigints.
+func sum(a, b Expr) Expr {
+	op, _, err := builtin.ResolveOperator("+", types.Int8OID, types.Int8OID)
+	if err != nil {
+		return nil // no bound then: the rows are merely not cut early
+	}
+	return &Call{Fn: op.Fn, Op: "+", Args: []Expr{a, b}, Typ: types.T(types.Int8OID)}
+}
+
+// isSharded tells whether different shards have different rows of a relation.
+func isSharded(rel *catalog.Relation) bool {
+	if rel.Virtual || rel.Kind != catalog.KindTable {
+		return false
+	}
+	return rel.Placement.Strategy != catalog.Reference
+}
+
+// routeOf finds what a scan's filter says about the shard key.
+func routeOf(s *Scan) Route {
+	r := Route{Rel: s.Rel}
+	if s.Filter == nil || len(s.Rel.Placement.KeyColumns) == 0 {
+		return r
+	}
+	t := keyTerms(s)
+	for _, num := range s.Rel.Placement.KeyColumns {
+		k, ok := t.equal[num]
+		if !ok || k.readsOuter() {
+			return r
+		}
+		r.Keys = append(r.Keys, k)
+	}
+	return r
+}
+
+func (k KeyCond) readsOuter() bool {
+	bad := func(e Expr) bool { return e != nil && (hasOuter(e) || hasSubPlan(e) || isVolatile(e)) }
+	return bad(k.Array) || slices.ContainsFunc(k.Values, bad)
+}
+
+// pinned tells whether the route leads to one shard only: every key column has one
+// value.
+func (r Route) pinned() bool {
+	if len(r.Rows) > 0 {
+		return len(r.Rows) == 1
+	}
+	return len(r.Keys) > 0 && !slices.ContainsFunc(r.Keys, func(k KeyCond) bool {
+		return k.Array != nil || len(k.Values) != 1
+	})
+}
+
+// signature identifies the values of a pinned route, to compare it with another of the
+// same colocation group.
+func (r Route) signature() string {
+	var list []Expr
+	if len(r.Rows) == 1 {
+		list = r.Rows[0]
+	}
+	for _, k := range r.Keys {
+		list = append(list, k.Values[0])
+	}
+	out := itoa(int(r.Rel.Placement.ColocationID))
+	for _, e := range list {
+		out += "|" + Key(e)
+	}
+	return out
+}
+
+// hashPlaced tells whether equal keys of colocated relations are on one shard by the
+// hash of the key.
+func hashPlaced(rel *catalog.Relation) bool {
+	return rel.Placement.Strategy == catalog.Hash && len(rel.Placement.KeyColumns) > 0
+}
+
+// findRoutes gives every sharded relation that a statement touches and whether one
+// shard can run the statement alone.
+func findRoutes(q *Query) (routes []Route, single bool) {
+	single = !q.Volatile
+	EachNode(q.Root, func(n Node) bool {
+		switch n := n.(type) {
+		case *Scan:
+			if n.Rel.Virtual {
+				single = false
+			} else if isSharded(n.Rel) {
+				routes = append(routes, routeOf(n))
+			}
+		case *Insert:
+			r, ok := insertRoute(n)
+			single = single && ok
+			if isSharded(n.Rel) {
+				routes = append(routes, r)
+			}
+		case *Update:
+			single = single && isSharded(n.Rel) && !movesRow(n)
+		case *Delete:
+			single = single && isSharded(n.Rel)
+		}
+		return true
+	})
+	if len(routes) == 0 {
+		return nil, false
+	}
+	return routes, single && together(routes)
+}
+
+// together tells whether all routes lead to one and the same shard.
+func together(routes []Route) bool {
+	for _, r := range routes {
+		switch {
+		case r.Rel.Placement.Strategy == catalog.Single && len(routes) == 1:
+			return true
+		case !r.pinned() && !(len(routes) == 1 && len(r.Rows) > 0):
+			return false
+		case r.Rel != routes[0].Rel && (!hashPlaced(r.Rel) || r.Rel.Placement.ColocationID != routes[0].Rel.Placement.ColocationID):
+			return false
+		case r.signature() != routes[0].signature():
+			return false
+		}
+	}
+	return true
+}
+
+// movesRow tells whether an update may change where a row lives: it sets a column of
+// the shard key.
+func movesRow(n *Update) bool {
+	p := n.Rel.Placement
+	return slices.ContainsFunc(n.Set, func(a Assign) bool {
+		num := int16(a.Attr + 1)
+		return slices.Contains(p.KeyColumns, num) || num == p.ZoneColumn || num == p.VectorColumn
+	})
+}
+
+// insertRoute gives the keys of the rows that VALUES inserts; ok is false when they
+// are not known before running (a SELECT, a key that is not constant).
+func insertRoute(n *Insert) (r Route, ok bool) {
+	r.Rel = n.Rel
+	if !isSharded(n.Rel) || !hashPlaced(n.Rel) {
+		return r, false
+	}
+	row, values := insertedRow(n.Source)
+	if values == nil {
+		return r, false
+	}
+	for _, v := range values.Rows {
+		key := make([]Expr, 0, len(n.Rel.Placement.KeyColumns))
+		for _, num := range n.Rel.Placement.KeyColumns {
+			x := substitute(row[num-1], v)
+			if n.Rel.Columns[num-1].Hidden || readsColumn(x) || hasSubPlan(x) || !isFixedValue(x) {
+				return r, false
+			}
+			key = append(key, x)
+		}
+		r.Rows = append(r.Rows, key)
+	}
+	return r, true
+}
+
+// isFixedValue tells whether the value can be computed before the statement runs.
+func isFixedValue(e Expr) bool { return !hasOuter(e) && !isVolatile(e) }
+
+// insertedRow finds the expressions of the inserted row over VALUES.
+func insertedRow(source Node) ([]Expr, *Values) {
+	switch n := source.(type) {
+	case *Values:
+		out := make([]Expr, len(n.Columns))
+		for i, c := range n.Columns {
+			out[i] = &Column{i, c.Type, c.Name}
+		}
+		return out, n
+	case *Project:
+		row, values := insertedRow(n.Input)
+		if values == nil {
+			return nil, nil
+		}
+		out, _ := mapList(n.Exprs, func(e Expr) Expr { return substitute(e, row) })
+		return out, values
+	}
+	return nil, nil
+}
