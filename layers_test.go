@@ -46,6 +46,7 @@ var layers = map[string]layer{
 	"txn":         {2, []string{"hlc", "storage", "types"}},
 	"vectorpart":  {2, []string{"centroids", "cluster", "distance"}},
 
+	"placement":     {3, []string{"centroids", "cluster", "hashring", "sql/catalog", "types", "vectorpart"}},
 	"sql/plan":      {3, []string{"sql/builtin", "sql/catalog", "sql", "types"}},
 	"sql/pgcatalog": {3, []string{"sql/builtin", "sql/catalog", "sql", "types"}},
 	"reshard":       {3, []string{"cluster", "hashring", "hlc", "rpc", "vectorpart", "wal"}},
@@ -55,9 +56,9 @@ var layers = map[string]layer{
 
 	"session": {5, []string{"pgwire", "sql/builtin", "sql/catalog", "sql/exec", "sql/plan", "sql", "types"}},
 	"shard": {6, []string{"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
-		"sql/pgcatalog", "sql/plan", "sql", "storage", "twophase", "txn", "types", "vectorpart", "wal"}},
+		"placement", "sql/pgcatalog", "sql/plan", "sql", "storage", "twophase", "txn", "types", "vectorpart", "wal"}},
 	"router": {6, []string{"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
-		"sql/pgcatalog", "sql/plan", "remote", "sql", "twophase", "types", "vectorpart"}},
+		"placement", "sql/pgcatalog", "sql/plan", "remote", "sql", "twophase", "types", "vectorpart"}},
 
 	"admin": {7, []string{"sql/catalog", "cluster", "consensus", "ha", "reshard", "router", "session", "shard", "types"}},
 	"node":  {8, below},

@@ -1,0 +1,176 @@
+package shard
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/placement"
+	"github.com/heliosdb/helios/types"
+	"github.com/heliosdb/helios/wal"
+)
+
+// errCeiling says that the clock has run ahead of what the committed log allows.
+var errCeiling = errors.New("the clock is above its ceiling")
+
+// appendRecord appends a record as primary. build runs under the log latch with mu
+// held: it sees the timestamp, may still refuse, and gives the payload. done, if not
+// nil, is called once, with mu held: when the record is applied, or with an error when
+// this node stops being primary before that.
+func (s *Shard) appendRecord(typ wal.Type, txid uint64, build func(ts hlc.Timestamp) ([]byte, error), done func(error)) (wal.LSN, hlc.Timestamp, error) {
+	var ts hlc.Timestamp
+	s.mu.Lock()
+	term := s.mu.term
+	s.mu.Unlock()
+	end, err := s.log.Append(term, typ, 0, txid, func(lsn wal.LSN) (uint64, []byte, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.mu.leading || s.mu.term != term {
+			return 0, nil, errNotPrimary()
+		}
+		var within bool
+		if ts, within = s.clock.Next(); !within && typ != wal.TypeHeartbeat {
+			return 0, nil, errCeiling
+		}
+		return s.record(lsn, ts, build, done)
+	})
+	if err == nil {
+		s.counters.logWrites.Add(1)
+	}
+	return end, ts, err
+}
+
+// record builds a record's payload and notes what waits for it; mu is held.
+func (s *Shard) record(lsn wal.LSN, ts hlc.Timestamp, build func(hlc.Timestamp) ([]byte, error), done func(error)) (uint64, []byte, error) {
+	payload, err := build(ts)
+	if err != nil {
+		return 0, nil, err
+	}
+	end := lsn + wal.LSN(wal.HeaderBytes+len(payload))
+	s.mu.inflight = append(s.mu.inflight, flight{time: ts, end: end})
+	if done != nil {
+		s.mu.pending[end] = done
+	}
+	return uint64(ts), payload, nil
+}
+
+// logRecord appends a record, again above a raised ceiling if need be, and waits until
+// it is applied. A wait that is given up is an unknown outcome, 40003.
+func (s *Shard) logRecord(ctx context.Context, typ wal.Type, txid uint64, build func(ts hlc.Timestamp) ([]byte, error)) (hlc.Timestamp, error) {
+	for {
+		answer := make(chan error, 1)
+		_, ts, err := s.appendRecord(typ, txid, build, func(err error) { answer <- err })
+		if errors.Is(err, errCeiling) {
+			if err = s.raiseCeiling(ctx); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return 0, err
+		}
+		select {
+		case err := <-answer:
+			return ts, err
+		case <-ctx.Done():
+			return ts, types.Errorf("40003", "the outcome of the statement is unknown: %w", context.Cause(ctx)).
+				WithHint("The change was logged and waits for the standby; it may still take effect.")
+		}
+	}
+}
+
+// raiseCeiling logs a heartbeat at the clock's time and waits until it is committed:
+// after it the clock may give timestamps for another while.
+func (s *Shard) raiseCeiling(ctx context.Context) error {
+	answer := make(chan error, 1)
+	_, _, err := s.appendRecord(wal.TypeHeartbeat, 0, func(ts hlc.Timestamp) ([]byte, error) {
+		return heartbeat{Ceiling: hlc.At(ts.Millis()+ceilingAhead, 0), Closed: s.mu.closed, Horizon: s.store.Horizon()}.encode(), nil
+	}, func(err error) { answer <- err })
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// mayWrite checks ownership where it matters: under the log latch, against the units
+// written. mu is held.
+func (s *Shard) mayWrite(written map[placement.Unit]struct{}) error {
+	for u := range written {
+		if err := s.mu.units.may(u, true); err != nil {
+			return types.Errorf("40001", "could not commit: %s moved to another shard", u).
+				WithHint("Run the transaction again.")
+		}
+	}
+	return nil
+}
+
+// SequenceBlock hands out the next n values of a sequence and returns the first one;
+// none of them, nor anything before, is handed out again after a failover.
+func (s *Shard) SequenceBlock(ctx context.Context, seq types.OID, n int64) (first, count int64, err error) {
+	rel, ok := s.Catalog().ByOID(seq)
+	if !ok || rel.Sequence == nil {
+		return 0, 0, types.Errorf("42P01", "there is no sequence with number %d", seq)
+	}
+	q := rel.Sequence
+	_, err = s.logRecord(ctx, wal.TypeSeqMark, 0, func(hlc.Timestamp) ([]byte, error) {
+		next, used := s.mu.marks[seq]
+		if !used {
+			next = q.Start
+		}
+		first, count = next, n
+		if count, err = blockSize(q.Min, q.Max, q.Increment, next, n, q.Cycle); err != nil {
+			return nil, &types.Error{Code: "2200H", Message: err.Error() + " \"" + rel.Name + "\""}
+		}
+		if count < 0 { // wrap around
+			first, count = q.Min, -count
+			if q.Increment < 0 {
+				first = q.Max
+			}
+		}
+		// The map moves on now: a second block may be drawn before this one is applied.
+		s.mu.marks[seq] = first + count*q.Increment
+		return markPayload(seq, s.mu.marks[seq]), nil
+	})
+	return first, count, err
+}
+
+// SetSequence makes next the value that the sequence hands out next.
+func (s *Shard) SetSequence(ctx context.Context, seq types.OID, next int64) error {
+	_, err := s.logRecord(ctx, wal.TypeSeqMark, 0, func(hlc.Timestamp) ([]byte, error) {
+		s.mu.marks[seq] = next
+		return markPayload(seq, next), nil
+	})
+	return err
+}
+
+func markPayload(seq types.OID, next int64) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(seq))
+	return binary.BigEndian.AppendUint64(b, uint64(next))
+}
+
+// blockSize bounds a block by the sequence's end; a negative size says that the sequence
+// begins again at its other end.
+func blockSize(lowest, highest, increment, next, n int64, cycle bool) (int64, error) {
+	left := int64(0)
+	switch {
+	case increment > 0 && next <= highest:
+		left = (highest-next)/increment + 1
+	case increment < 0 && next >= lowest:
+		left = (next-lowest)/-increment + 1
+	}
+	if left <= 0 {
+		if !cycle {
+			if increment > 0 {
+				return 0, errors.New("nextval: reached maximum value of sequence")
+			}
+			return 0, errors.New("nextval: reached minimum value of sequence")
+		}
+		return -1, nil
+	}
+	return min(n, left), nil
+}

@@ -1,0 +1,185 @@
+package shard
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/sql/builtin"
+	"github.com/heliosdb/helios/types"
+)
+
+// function makes a function of schema helios that only routers and superusers may call.
+func (e *Engine) function(name string, ret types.OID, args []types.OID, f func(ctx context.Context, c *conn, args []types.Value) (types.Value, error)) *builtin.Func {
+	return &builtin.Func{
+		Name: "helios." + name, Args: args, Ret: ret, Strict: true, Volatility: 'v', Kind: 'f',
+		Eval: func(b *builtin.Context, args []types.Value) (types.Value, error) {
+			l, ok := b.Catalog.(*lookup)
+			if !ok || !e.trusted(l.c.info) {
+				return types.Null, types.Errorf("42501", "permission denied for function helios.%s", name)
+			}
+			ctx := b.Ctx
+			if ctx == nil {
+				ctx = e.ctx
+			}
+			return f(ctx, l.c, args)
+		},
+	}
+}
+
+// ownFunctions are what routers and other shards call; every one is plain SQL, so that
+// an operator can call it, too.
+func (e *Engine) ownFunctions() []*builtin.Func {
+	text, big, oid := types.TextOID, types.Int8OID, types.OIDOID
+	return []*builtin.Func{
+		e.function("ctx", types.VoidOID, []types.OID{text}, func(_ context.Context, c *conn, a []types.Value) (types.Value, error) {
+			return types.Text(""), c.tell(a[0].AsText())
+		}),
+		e.function("visible", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			if err := e.serving(); err != nil {
+				return types.Null, err
+			}
+			return types.Int(int64(e.Visible())), nil
+		}),
+		e.function("outcome", text, []types.OID{text, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			o, err := e.Outcome(ctx, a[0].AsText(), hlc.Timestamp(max(0, a[1].AsInt())))
+			return types.Text(o.String()), err
+		}),
+		e.function("resolve", text, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			o, err := e.Decide(ctx, a[0].AsText())
+			return types.Text(o.String()), err
+		}),
+		e.function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			return types.Text(""), e.Forget(ctx, strings.Split(a[0].AsText(), ","))
+		}),
+		e.function("sequence_block", text, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			first, n, err := e.SequenceBlock(ctx, types.OID(a[0].AsInt()), a[1].AsInt())
+			return types.Text(fmt.Sprintf("%d,%d", first, n)), err
+		}),
+		e.function("sequence_set", types.VoidOID, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			return types.Text(""), e.SetSequence(ctx, types.OID(a[0].AsInt()), a[1].AsInt())
+		}),
+		e.function("catalog_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			return types.Int(int64(e.Catalog().Version())), nil
+		}),
+		e.function("set_placement", types.VoidOID, []types.OID{oid, text, types.Int4OID, types.ByteaOID}, e.setPlacement),
+		e.function("seal", big, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := parseUnits(a[0].AsText())
+			if err != nil {
+				return types.Null, err
+			}
+			lsn, err := e.Seal(ctx, units)
+			return types.Int(int64(lsn)), err
+		}),
+		e.function("drained", types.BoolOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := parseUnits(a[0].AsText())
+			if err != nil {
+				return types.Null, err
+			}
+			ok, err := e.Drained(units)
+			return types.Bool(ok), err
+		}),
+		e.function("reads_off", big, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := parseUnits(a[0].AsText())
+			if err != nil {
+				return types.Null, err
+			}
+			ts, err := e.ReadsOff(ctx, units)
+			return types.Int(int64(ts)), err
+		}),
+		e.function("digest", text, []types.OID{text, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := parseUnits(a[0].AsText())
+			if err != nil {
+				return types.Null, err
+			}
+			d, err := e.Digest(ctx, units, hlc.Timestamp(a[1].AsInt()))
+			return types.Text(d.String()), err
+		}),
+		e.function("drop_units", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := parseUnits(a[0].AsText())
+			if err != nil {
+				return types.Null, err
+			}
+			return types.Text(""), e.DropUnits(ctx, units)
+		}),
+	}
+}
+
+// sequences are the sequences of one session on a shard that is a cluster of its own.
+type sequences struct {
+	e *Engine
+	c *conn
+}
+
+// Nextval draws the next value.
+func (q *sequences) Nextval(seq types.OID) (int64, error) {
+	if !q.e.o.Alone && q.c.info.Login != RouterRole {
+		return 0, notHere("nextval")
+	}
+	first, _, err := q.e.SequenceBlock(q.e.ctx, seq, 1)
+	if err != nil {
+		return 0, err
+	}
+	q.c.mu.Lock()
+	defer q.c.mu.Unlock()
+	q.c.mu.current[seq], q.c.mu.last = first, seq
+	return first, nil
+}
+
+// Currval is the value drawn last in this session.
+func (q *sequences) Currval(seq types.OID) (int64, error) {
+	q.c.mu.Lock()
+	defer q.c.mu.Unlock()
+	v, ok := q.c.mu.current[seq]
+	if !ok {
+		rel, _ := q.e.Catalog().ByOID(seq)
+		name := strconv.Itoa(int(seq))
+		if rel != nil {
+			name = rel.Name
+		}
+		return 0, types.Errorf("55000", "currval of sequence %q is not yet defined in this session", name)
+	}
+	return v, nil
+}
+
+// Lastval is the value drawn last of any sequence.
+func (q *sequences) Lastval() (int64, error) {
+	q.c.mu.Lock()
+	defer q.c.mu.Unlock()
+	if q.c.mu.last == 0 {
+		return 0, types.Errorf("55000", "lastval is not yet defined in this session")
+	}
+	return q.c.mu.current[q.c.mu.last], nil
+}
+
+// Setval makes the sequence go on after value, or with it when it was not called.
+func (q *sequences) Setval(seq types.OID, value int64, called bool) error {
+	rel, ok := q.e.Catalog().ByOID(seq)
+	if !ok || rel.Sequence == nil {
+		return types.Errorf("42P01", "there is no sequence with number %d", seq)
+	}
+	if value < rel.Sequence.Min || value > rel.Sequence.Max {
+		return types.Errorf("22003", "setval: value %d is out of bounds for sequence %q (%d..%d)", value, rel.Name, rel.Sequence.Min, rel.Sequence.Max)
+	}
+	if called {
+		value += rel.Sequence.Increment
+	}
+	return q.e.SetSequence(q.e.ctx, seq, value)
+}
+
+// Size answers the size functions: what the whole store takes on disk for the database,
+// nothing known of single relations.
+func (q *sequences) Size(function string, _ []types.Value) (int64, bool, error) {
+	if function == "pg_database_size" {
+		return int64(q.e.store.Stats().DiskBytes), true, nil
+	}
+	return 0, true, nil
+}
+
+// notHere refuses what only a router can do in a cluster of several shards.
+func notHere(what string) *types.Error {
+	return types.Errorf("0A000", "%s is not possible on one shard of several", what).
+		WithHint("Connect to a router.")
+}

@@ -1,0 +1,306 @@
+package shard
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/twophase"
+	"github.com/heliosdb/helios/txn"
+	"github.com/heliosdb/helios/types"
+	"github.com/heliosdb/helios/wal"
+)
+
+// Lead makes this node the shard's primary in a term whose TERM_START record is in the
+// log and committed. It returns when everything below is applied, the locks of prepared
+// transactions are taken again and the clock stands above what any predecessor can have
+// given or promised; from then on statements are served.
+func (s *Shard) Lead(ctx context.Context, term uint32) error {
+	if err := s.waitApplied(ctx, s.log.End()); err != nil {
+		return err
+	}
+	// Nobody appends between the end above and here: the log belongs to this term.
+	s.clock.Observe(hlc.At(s.store.Visible().Millis()+ceilingAhead, 0).Next())
+	s.clock.SetCeiling(hlc.At(s.clock.Last().Millis()+ceilingAhead, 0))
+	s.locks.Reset(nil)
+	if err := s.relock(ctx); err != nil {
+		s.locks.Reset(errNotPrimary())
+		return err
+	}
+	s.mu.Lock()
+	err := s.loadMarks()
+	if err == nil {
+		s.mu.leading, s.mu.term = true, term
+		s.announce()
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	s.logger.Info("primary", "shard", s.opts.ID, "term", term, "visible", s.store.Visible())
+	// The clock may have jumped over the ceiling that the old log allows.
+	return s.raiseCeiling(ctx)
+}
+
+// Start makes a standalone shard primary: it claims the next term by itself.
+func (s *Shard) Start(ctx context.Context) error {
+	term := s.log.LastTerm() + 1
+	end, err := s.log.Append(term, wal.TypeTermStart, 0, 0, func(wal.LSN) (uint64, []byte, error) { return 0, nil, nil })
+	if err != nil {
+		return err
+	}
+	if err := s.log.WaitFlushed(ctx, end); err != nil {
+		return err
+	}
+	return s.Lead(ctx, term)
+}
+
+// relock takes the locks of unresolved prepared transactions before anyone else can.
+func (s *Shard) relock(ctx context.Context) error {
+	all, err := s.store.Prepared()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range all {
+		id := txn.ID(s.txids.Add(1))
+		for _, k := range p.Keys {
+			if err := s.locks.Acquire(ctx, id, string(k), txn.Update, txn.NoWait, 0); err != nil {
+				return err
+			}
+		}
+		for _, l := range p.Locks {
+			if err := s.locks.Acquire(ctx, id, string(l.Key), txn.Mode(l.Strength), txn.NoWait, 0); err != nil {
+				return err
+			}
+		}
+		s.mu.prepared[p.GID] = &preparedTx{time: p.Time, locks: id, since: time.Now()}
+	}
+	return nil
+}
+
+// loadMarks reads where sequences go on; mu is held.
+func (s *Shard) loadMarks() error {
+	clear(s.mu.marks)
+	return s.store.MetaRange([]byte(sequenceMeta), prefixEnd([]byte(sequenceMeta)), s.loadMark)
+}
+
+func (s *Shard) loadMark(key, value []byte) error {
+	if len(key) != len(sequenceMeta)+4 || len(value) != 8 {
+		return errPayload
+	}
+	s.mu.marks[types.OID(binary.BigEndian.Uint32(key[len(sequenceMeta):]))] = int64(binary.BigEndian.Uint64(value))
+	return nil
+}
+
+// StepDown ends this node's time as primary: open transactions fail, commits that wait
+// have an unknown outcome, and only what is committed will be applied.
+func (s *Shard) StepDown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.mu.leading {
+		return
+	}
+	s.mu.leading = false
+	s.locks.Reset(errNotPrimary())
+	for end, done := range s.mu.pending {
+		delete(s.mu.pending, end)
+		done(types.Errorf("40003", "the outcome of the statement is unknown: the node stopped being primary").
+			WithHint("The change was logged; the new primary has it if the standby had received it."))
+	}
+	s.mu.inflight = nil
+	clear(s.mu.deciding)
+	for gid, p := range s.mu.prepared {
+		if p.locks = 0; p.time == 0 { // never applied
+			delete(s.mu.prepared, gid)
+		}
+	}
+	s.announce()
+	s.logger.Info("stepped down", "shard", s.opts.ID, "term", s.mu.term)
+}
+
+// serving returns an error unless this node is primary and its lease holds. It is asked
+// after a snapshot was chosen: a paused primary must not answer with it.
+func (s *Shard) serving() error {
+	s.mu.Lock()
+	leading := s.mu.leading
+	s.mu.Unlock()
+	if !leading || s.opts.Lease != nil && !s.opts.Lease() {
+		return errNotPrimary()
+	}
+	return nil
+}
+
+// Closed promises that this primary gives no timestamp at or below the result any more:
+// what a standby may serve once it has applied everything sent before.
+func (s *Shard) Closed() hlc.Timestamp {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	closed := s.clock.Last()
+	if len(s.mu.inflight) > 0 {
+		closed = min(closed, s.mu.inflight[0].time-1)
+	}
+	s.mu.closed = max(s.mu.closed, min(closed, s.clock.Ceiling()))
+	return s.mu.closed
+}
+
+// SetClosed notes the primary's promise on a standby; it counts once all that the
+// primary had sent is applied.
+func (s *Shard) SetClosed(closed hlc.Timestamp, sent wal.LSN) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.leading || s.mu.applied < sent {
+		return
+	}
+	s.mu.closed = max(s.mu.closed, closed)
+	s.announce()
+}
+
+// keep is the keeper.
+func (s *Shard) keep() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-s.wake:
+		case <-s.ctx.Done():
+			return
+		}
+		if s.serving() != nil {
+			continue
+		}
+		s.heartbeat()
+		s.settle()
+		s.collect()
+	}
+}
+
+// heartbeat keeps the ceiling of an idle primary ahead of its clock, through the real
+// commit path.
+func (s *Shard) heartbeat() {
+	ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+	defer cancel()
+	if err := s.raiseCeiling(ctx); err != nil && s.ctx.Err() == nil {
+		s.logger.Debug("heartbeat", "shard", s.opts.ID, "err", err)
+	}
+}
+
+const (
+	abandonedAfter = 5 * time.Second  // a coordinator silent for so long is taken for dead
+	tombstoneKept  = 10 * time.Minute // an abort is remembered at least so long
+	collectEvery   = 30 * time.Second
+	horizonBehind  = 60_000 // ms: no read at a younger timestamp is refused
+)
+
+// settle ends what coordinators left undone: a participant asks the owner, the owner
+// tells participants that have not heard.
+func (s *Shard) settle() {
+	if s.opts.Peers == nil {
+		return
+	}
+	type undelivered struct {
+		gid twophase.GID
+		d   decided
+	}
+	var ask []string
+	var tell []undelivered
+	var forget []string
+	now := time.Now()
+	s.mu.Lock()
+	for gid, p := range s.mu.prepared {
+		if now.Sub(p.since) >= abandonedAfter && !p.resolving {
+			ask = append(ask, gid)
+		}
+	}
+	for name, d := range s.mu.decided {
+		gid, err := twophase.ParseGID(name)
+		switch {
+		case err != nil || now.Sub(d.since) < abandonedAfter:
+		case d.outcome.State == twophase.Aborted && now.Sub(d.since) > tombstoneKept && s.mu.open[name] == nil,
+			d.outcome.State == twophase.Committed && len(d.participants) == 0:
+			forget = append(forget, name)
+		case d.outcome.State == twophase.Committed:
+			tell = append(tell, undelivered{gid, d})
+		}
+	}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(s.ctx, 3*time.Second)
+	defer cancel()
+	for _, gid := range ask {
+		s.logger.Info("asking for the outcome of an abandoned transaction", "gid", gid)
+		if err := s.resolveFromOwner(ctx, gid); err != nil {
+			s.logger.Warn("abandoned transaction", "gid", gid, "err", err)
+		}
+	}
+	for _, u := range tell {
+		s.deliver(ctx, u.gid, u.d)
+	}
+	if len(forget) > 0 {
+		if err := s.Forget(ctx, forget); err != nil && !errors.Is(err, context.Canceled) {
+			s.logger.Debug("forget", "err", err)
+		}
+	}
+}
+
+// deliver tells the participants of a committed transaction, and forgets it when all
+// have heard.
+func (s *Shard) deliver(ctx context.Context, gid twophase.GID, d decided) {
+	for _, p := range d.participants {
+		if err := s.opts.Peers.Resolve(ctx, p, gid, d.outcome); err != nil {
+			s.logger.Debug("deliver", "gid", gid, "shard", p, "err", err)
+			return
+		}
+	}
+	if err := s.Forget(ctx, []string{gid.String()}); err != nil {
+		s.logger.Debug("forget", "gid", gid, "err", err)
+	}
+}
+
+// collect removes old versions behind the garbage horizon.
+func (s *Shard) collect() {
+	if time.Since(s.lastCollect) < collectEvery {
+		return
+	}
+	s.lastCollect = time.Now()
+	horizon := hlc.At(s.clock.Last().Millis()-horizonBehind, 0)
+	if oldest, ok := s.store.OldestSnapshot(); ok {
+		horizon = min(horizon, oldest)
+	}
+	if prepared, err := s.store.Prepared(); err == nil {
+		for _, p := range prepared {
+			horizon = min(horizon, p.Time)
+		}
+	}
+	if _, err := s.store.GC(s.ctx, nil, nil, horizon); err != nil && s.ctx.Err() == nil {
+		s.logger.Warn("garbage collection", "err", err)
+	}
+	s.releaseLog()
+}
+
+// releaseLog lets go of log segments that a restart no longer needs. Replication keeps
+// what its standbys still need by a hold.
+func (s *Shard) releaseLog() {
+	durable, err := s.store.DurableApplied()
+	if err != nil {
+		return
+	}
+	below := durable.LSN
+	if s.opts.Hold != nil {
+		below = min(below, s.opts.Hold())
+	}
+	if err := s.log.Release(below); err != nil && s.ctx.Err() == nil {
+		s.logger.Warn("release log", "err", err)
+	}
+	if s.Applied()-durable.LSN > maxReplay {
+		if err := s.store.Flush(); err != nil {
+			s.logger.Warn("flush", "err", err)
+		}
+	}
+}
+
+// maxReplay is how much log a restart may have to apply again.
+const maxReplay = 64 << 20

@@ -1,0 +1,137 @@
+package shard
+
+import (
+	"context"
+	"errors"
+
+	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/storage"
+	"github.com/heliosdb/helios/twophase"
+	"github.com/heliosdb/helios/types"
+	"github.com/heliosdb/helios/wal"
+)
+
+// reading is the snapshot of one statement.
+type reading struct {
+	snap  *storage.Snapshot
+	at    hlc.Timestamp
+	seen  hlc.Timestamp // visible when the statement began here
+	fixed bool          // a newer version is no reason to begin again
+}
+
+// restart tells a router that the statement met a version that was there when it began,
+// above its snapshot: it must run again at or above the timestamp in DETAIL.
+func restart(ts hlc.Timestamp) *types.Error {
+	return types.Errorf("ZH002", "a newer version was met: the statement has to run again").WithDetail("%d", uint64(ts))
+}
+
+// read opens a statement's snapshot. With at 0 the shard chooses what is visible now:
+// nothing is in flight at or below it. Else the clock is pushed to at and commits in
+// flight at or below it are waited for, so that nothing can appear under the reader.
+func (s *Shard) read(ctx context.Context, at hlc.Timestamp, fixed bool) (*reading, error) {
+	r := &reading{at: at, fixed: fixed, seen: s.store.Visible()}
+	if at == 0 {
+		r.at, r.fixed = r.seen, true
+		if err := s.serving(); err != nil {
+			return nil, err
+		}
+	} else if err := s.admit(ctx, at); err != nil {
+		return nil, err
+	}
+	outcomes := map[string]twophase.Outcome{}
+	r.snap = s.store.Snapshot(r.at, func(in storage.Intent) (hlc.Timestamp, error) {
+		if r.fixed && in.Time > r.at {
+			return 0, nil
+		}
+		o, known := outcomes[in.GID]
+		if !known {
+			var err error
+			if o, err = s.resolve(ctx, in.GID, r.at); err != nil {
+				return 0, err
+			}
+			outcomes[in.GID] = o
+		}
+		if o.State != twophase.Committed {
+			return 0, nil
+		}
+		return o.Time, nil
+	})
+	return r, nil
+}
+
+// admit makes at a timestamp that this node can serve.
+func (s *Shard) admit(ctx context.Context, at hlc.Timestamp) error {
+	if at < s.store.Horizon() {
+		return types.Errorf("72000", "snapshot too old")
+	}
+	s.mu.Lock()
+	if !s.mu.leading {
+		s.mu.Unlock()
+		return s.admitStandby(ctx, at)
+	}
+	within := s.clock.Observe(at)
+	var end wal.LSN
+	for _, f := range s.mu.inflight {
+		if f.time > at {
+			break
+		}
+		end = f.end
+	}
+	s.mu.Unlock()
+	if !within {
+		if err := s.raiseCeiling(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.waitApplied(ctx, end); err != nil {
+		return err
+	}
+	return s.serving()
+}
+
+// admitStandby waits until the primary has closed at.
+func (s *Shard) admitStandby(ctx context.Context, at hlc.Timestamp) error {
+	return s.waitFor(ctx, func() (bool, error) { return s.mu.closed >= at && s.store.Visible() >= 0, nil })
+}
+
+// ReadStandby opens a snapshot on a standby at what is applied here; with at not 0 it
+// first waits until at is.
+func (s *Shard) readStandby(ctx context.Context, at hlc.Timestamp) (*reading, error) {
+	if at > 0 {
+		if err := s.waitFor(ctx, func() (bool, error) { return s.store.Visible() >= at || s.mu.closed >= at, nil }); err != nil {
+			return nil, err
+		}
+	}
+	r := &reading{at: max(s.store.Visible(), at), fixed: true}
+	r.snap = s.store.Snapshot(r.at, func(in storage.Intent) (hlc.Timestamp, error) {
+		if in.Time > r.at {
+			return 0, nil
+		}
+		o, err := s.resolve(ctx, in.GID, r.at)
+		if err != nil || o.State != twophase.Committed {
+			return 0, err
+		}
+		return o.Time, nil
+	})
+	return r, nil
+}
+
+// check is asked after rows were read: a fresh statement that met a version which was
+// visible when it began must begin again above it.
+func (r *reading) check() error {
+	if n := r.snap.Newer(); !r.fixed && n > 0 {
+		return restart(max(n, r.seen))
+	}
+	return nil
+}
+
+// close ends the snapshot.
+func (r *reading) close() { r.snap.Close() }
+
+// sqlError words an error of the storage for clients.
+func sqlError(err error) error {
+	if errors.Is(err, storage.ErrTooOld) {
+		return types.Errorf("72000", "snapshot too old").WithHint("Run the transaction again.")
+	}
+	return err
+}

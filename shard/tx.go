@@ -1,0 +1,375 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/session"
+	"github.com/heliosdb/helios/sql/catalog"
+	"github.com/heliosdb/helios/sql/exec"
+	"github.com/heliosdb/helios/sql/plan"
+	"github.com/heliosdb/helios/twophase"
+	"github.com/heliosdb/helios/txn"
+	"github.com/heliosdb/helios/types"
+	"github.com/heliosdb/helios/wal"
+)
+
+// Tx is a transaction of one session on this shard.
+type Tx struct {
+	e     *Engine
+	c     *conn
+	o     session.TxOptions
+	tx    *txn.Tx
+	units unitSet       // written
+	fixed hlc.Timestamp // REPEATABLE READ: the first statement's snapshot
+	draft *catalog.Edit // own DDL
+	gid   string        // of the distributed transaction it is part of
+	over  bool
+}
+
+var _ session.Tx = (*Tx)(nil)
+
+func (e *Engine) begin(o session.TxOptions) *Tx {
+	id := txn.ID(e.txids.Add(1))
+	t := &Tx{e: e, c: e.conn(o.Info), o: o, units: unitSet{}}
+	t.tx = txn.New(id, e.store, e.locks, txn.Options{LockTimeout: e.lockTimeout(o.Info), MaxBytes: maxTxBytes})
+	return t
+}
+
+// maxTxBytes bounds what one transaction keeps in memory before it commits.
+const maxTxBytes = 512 << 20
+
+// Catalog is the catalog as the transaction sees it.
+func (t *Tx) Catalog() *catalog.Catalog {
+	if t.draft != nil {
+		return withVirtual(t.draft.Catalog())
+	}
+	if t.fixed != 0 {
+		if c := t.e.catalogAt(t.fixed); c != nil {
+			return c
+		}
+	}
+	return t.e.Catalog()
+}
+
+// writable refuses writes of read-only transactions.
+func (t *Tx) writable() error {
+	if t.o.ReadOnly {
+		return types.Errorf("25006", "cannot execute a writing statement in a read-only transaction")
+	}
+	return nil
+}
+
+// conflictAt is the timestamp that a row to be written must not be younger than.
+func (t *Tx) conflictAt(r *reading) hlc.Timestamp { return r.at }
+
+// reading opens the snapshot of a statement.
+func (t *Tx) reading(ctx context.Context, m message) (*reading, error) {
+	at, fixed := m.at, m.fixed
+	if t.o.Isolation == session.RepeatableRead {
+		if t.fixed != 0 {
+			at = t.fixed
+		}
+		fixed = true
+	}
+	if _, leading := t.e.Leading(); !leading {
+		return t.e.readStandby(ctx, at)
+	}
+	r, err := t.e.read(ctx, at, fixed)
+	if err == nil && t.o.Isolation == session.RepeatableRead {
+		t.fixed = r.at
+	}
+	return r, err
+}
+
+// Query runs a statement. A writing one that meets a row which somebody else has changed
+// since its snapshot runs again above it, keeping its locks, unless the snapshot is the
+// transaction's or the router's.
+func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Result, error) {
+	m := t.c.take()
+	if m.gid != "" {
+		t.e.enlist(t, m.gid)
+	}
+	if err := t.e.agree(ctx, m, t); err != nil {
+		return nil, err
+	}
+	mark := t.tx.Mark()
+	for {
+		r, err := t.reading(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.sameSchema(q, m, r); err != nil {
+			r.close()
+			return nil, err
+		}
+		env.Source = &source{e: t.e, t: t, r: r, cells: m.cells}
+		res, err := exec.Run(ctx, q, env)
+		if err == nil {
+			err = r.check()
+		}
+		if err == nil {
+			res.Rows = &readRows{Rows: res.Rows, r: r}
+			return res, nil
+		}
+		r.close()
+		var newer *txn.NewerError
+		if !errors.As(err, &newer) {
+			return nil, sqlError(err)
+		}
+		switch {
+		case t.o.Isolation == session.RepeatableRead || m.fixed:
+			return nil, types.Errorf("40001", "could not serialize access due to concurrent update")
+		case m.at != 0:
+			return nil, restart(newer.Time)
+		}
+		t.e.counters.restarts.Add(1)
+		t.tx.Undo(mark)
+	}
+}
+
+// sameSchema refuses to run a plan that was made for another catalog than the snapshot's.
+func (t *Tx) sameSchema(q *plan.Query, m message, r *reading) error {
+	if t.draft != nil {
+		return nil
+	}
+	cat := t.e.catalogAt(r.at)
+	if cat == nil {
+		return types.Errorf("57P03", "the shard is not set up yet")
+	}
+	if m.schema != 0 && m.schema != cat.Version() {
+		return types.Errorf("ZH003", "stale schema: the shard's catalog is %d, the plan's %d", cat.Version(), m.schema)
+	}
+	return nil
+}
+
+// readRows closes the statement's snapshot with its rows, and ends with RESTART when the
+// snapshot turned out too old.
+type readRows struct {
+	exec.Rows
+	r *reading
+}
+
+func (r *readRows) Next(ctx context.Context) ([]types.Row, error) {
+	rows, err := r.Rows.Next(ctx)
+	if errors.Is(err, io.EOF) {
+		if stale := r.r.check(); stale != nil {
+			return nil, stale
+		}
+	}
+	return rows, sqlError(err)
+}
+
+func (r *readRows) Close() error {
+	r.r.close()
+	return r.Rows.Close()
+}
+
+// EndStatement reports the timestamp that a router hears of.
+func (t *Tx) EndStatement(error) { t.c.heard(t.e.Visible()) }
+
+// Lock is LOCK TABLE: the modes that exclude writers take the table's lock alone.
+func (t *Tx) Lock(ctx context.Context, rel *catalog.Relation, mode string, noWait bool) error {
+	strength := txn.KeyShare
+	switch mode {
+	case "access share", "row share", "row exclusive":
+	default:
+		strength = txn.Update
+	}
+	wait := txn.Block
+	if noWait {
+		wait = txn.NoWait
+	}
+	return t.tx.Lock(ctx, tableLock(rel.OID), strength, wait, 0)
+}
+
+// Savepoint marks a point to go back to.
+func (t *Tx) Savepoint(_ context.Context, name string) error {
+	t.tx.Savepoint(name)
+	return nil
+}
+
+// RollbackTo goes back to a savepoint.
+func (t *Tx) RollbackTo(_ context.Context, name string) error {
+	if !t.tx.RollbackTo(name) {
+		return types.Errorf("3B001", "savepoint %q does not exist", name)
+	}
+	return nil
+}
+
+// Release forgets a savepoint.
+func (t *Tx) Release(_ context.Context, name string) error {
+	if !t.tx.Release(name) {
+		return types.Errorf("3B001", "savepoint %q does not exist", name)
+	}
+	return nil
+}
+
+// Commit makes the transaction durable and visible, in that order, and only then returns.
+func (t *Tx) Commit(ctx context.Context) error {
+	order := t.c.takeCommit()
+	defer t.e.leave(t)
+	if order == nil && t.tx.Writes() == 0 {
+		t.tx.End()
+		return nil
+	}
+	if order != nil {
+		return t.commitAsOwner(ctx, order)
+	}
+	ts, err := t.log(ctx, wal.TypeTxn, func(hlc.Timestamp) ([]byte, error) { return t.tx.Batch(false).Encode(), nil })
+	if err == nil {
+		t.c.heard(ts)
+	}
+	return err
+}
+
+// log appends the transaction's record; its locks go when the record is applied, or at
+// once when it is refused.
+func (t *Tx) log(ctx context.Context, typ wal.Type, build func(ts hlc.Timestamp) ([]byte, error)) (hlc.Timestamp, error) {
+	t.over = true
+	ts, err := t.e.logTx(ctx, typ, uint64(t.tx.ID), func(ts hlc.Timestamp) ([]byte, error) {
+		if err := t.e.mayWrite(t.units); err != nil {
+			return nil, err
+		}
+		return build(ts)
+	}, t.tx.End)
+	return ts, err
+}
+
+// commitAsOwner is the commit point of a distributed transaction: one record with this
+// shard's rows, the decision and the participants, above every prepare.
+func (t *Tx) commitAsOwner(ctx context.Context, o *commitOrder) error {
+	t.e.clock.Observe(o.above)
+	ts, err := t.log(ctx, wal.TypeDecision, func(ts hlc.Timestamp) ([]byte, error) {
+		if err := t.e.claimDecision(o.gid); err != nil {
+			return nil, types.Errorf("40001", "could not commit: the transaction was taken for abandoned and rolled back")
+		}
+		d := decision{GID: o.gid, State: twophase.Committed, Participants: o.participants}
+		b := t.tx.Batch(false)
+		b.PutMeta(decisionKey(o.gid), decisionValue(ts, d))
+		d.Batch = b.Encode()
+		return d.encode(), nil
+	})
+	if err == nil {
+		t.c.heard(ts)
+	}
+	return err
+}
+
+// Rollback undoes everything.
+func (t *Tx) Rollback(context.Context) error {
+	t.c.takeCommit()
+	t.e.leave(t)
+	if !t.over {
+		t.over = true
+		t.tx.End()
+	}
+	return nil
+}
+
+// Prepare makes the transaction durable without deciding it.
+func (t *Tx) Prepare(ctx context.Context, gid string) error {
+	defer t.e.leave(t)
+	t.over = true
+	ts, err := t.e.prepareTx(ctx, gid, t.tx, t.units)
+	if err != nil {
+		if types.CodeOf(err) != "40003" {
+			t.tx.End()
+		}
+		return err
+	}
+	t.c.heard(ts)
+	return nil
+}
+
+// logTx is logRecord for a transaction: end runs when its locks may go.
+func (s *Shard) logTx(ctx context.Context, typ wal.Type, txid uint64, build func(ts hlc.Timestamp) ([]byte, error), end func()) (hlc.Timestamp, error) {
+	for {
+		answer := make(chan error, 1)
+		_, ts, err := s.appendRecord(typ, txid, build, func(err error) {
+			end()
+			answer <- err
+		})
+		if errors.Is(err, errCeiling) {
+			if err = s.raiseCeiling(ctx); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			end()
+			return 0, err
+		}
+		select {
+		case err := <-answer:
+			return ts, err
+		case <-ctx.Done():
+			return ts, types.Errorf("40003", "the outcome of the transaction is unknown: %s", context.Cause(ctx)).
+				WithHint("It was logged and waits for the standby; it may still take effect.")
+		}
+	}
+}
+
+// commitOrder is what SET LOCAL helios.commit says: gid@above;participant,…
+type commitOrder struct {
+	gid          string
+	above        hlc.Timestamp
+	participants []twophase.ShardID
+}
+
+func parseCommitOrder(s string) (*commitOrder, error) {
+	bad := types.Errorf("22023", "invalid value for parameter %q: %q", "helios.commit", s)
+	head, list, _ := cut(s, ';')
+	gid, above, ok := cut(head, '@')
+	ts, err := strconv.ParseUint(above, 10, 63)
+	if _, gerr := twophase.ParseGID(gid); !ok || err != nil || gerr != nil {
+		return nil, bad
+	}
+	o := &commitOrder{gid: gid, above: hlc.Timestamp(ts)}
+	for list != "" {
+		var one string
+		one, list, _ = cut(list, ',')
+		n, err := strconv.ParseUint(one, 10, 16)
+		if err != nil {
+			return nil, bad
+		}
+		o.participants = append(o.participants, twophase.ShardID(n))
+	}
+	return o, nil
+}
+
+func cut(s string, sep byte) (before, after string, found bool) {
+	for i := range len(s) {
+		if s[i] == sep {
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+// Explain gives the lines of EXPLAIN.
+func (t *Tx) Explain(ctx context.Context, q *plan.Query, analyze bool, env *exec.Env) ([]string, error) {
+	lines := plan.Explain(q, nil)
+	if !analyze {
+		return lines, nil
+	}
+	start := time.Now()
+	res, err := t.Query(ctx, q, env)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Rows.Close()
+	for {
+		if _, err := res.Rows.Next(ctx); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	lines = append(lines, "Rows: "+strconv.FormatInt(res.Count(), 10),
+		"Execution Time: "+strconv.FormatFloat(float64(time.Since(start).Microseconds())/1000, 'f', 3, 64)+" ms")
+	return lines, nil
+}
