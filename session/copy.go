@@ -213,6 +213,7 @@ type copyLoad struct {
 	batch []types.Row
 	bytes int
 	first int // line of the batch's first row
+	last  int // and of its last
 }
 
 func (l *copyLoad) run(ctx context.Context, in io.Reader) error {
@@ -309,6 +310,7 @@ func (l *copyLoad) add(ctx context.Context, row types.Row, line int) error {
 	if len(l.batch) == 0 {
 		l.first = line
 	}
+	l.last = line
 	l.batch = append(l.batch, row)
 	l.bytes += rowBytes(row)
 	if len(l.batch) < copyBatchRows && l.bytes < copyBatchBytes {
@@ -326,6 +328,9 @@ func (l *copyLoad) flush(ctx context.Context) error {
 		e := *types.AsError(err)
 		if e.Where == "" {
 			e.Where = fmt.Sprintf("COPY %s, line %d", l.rel.Name, l.first)
+			if l.last > l.first {
+				e.Where = fmt.Sprintf("COPY %s, lines %d to %d", l.rel.Name, l.first, l.last)
+			}
 		}
 		err = &e
 	}

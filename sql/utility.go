@@ -219,10 +219,10 @@ type (
 // Namespace is the part before the dot of helios.shard_key. Value is nil when only the
 // name was given; a bare word, a quoted string and a number all arrive as their text.
 type Option struct {
-	Namespace string
-	Name      string
-	Value     *string
-	List      []string // for options that take a list: FORCE_QUOTE (a, b); "*" alone for a star
+	Namespace string   `json:"namespace,omitempty"`
+	Name      string   `json:"name"`
+	Value     *string  `json:"value,omitempty"`
+	List      []string `json:"list,omitempty"` // for options that take a list: FORCE_QUOTE (a, b); "*" alone for a star
 }
 
 // ColumnDef is a column of CREATE TABLE, ADD COLUMN or a function's column list.

@@ -36,34 +36,39 @@ func (l *Log) ChainAt(lsn LSN) (hash uint64, ok bool) {
 // locate returns the point at lsn; its term is not known everywhere.
 func (l *Log) locate(lsn LSN) (point, error) {
 	l.mu.Lock()
-	start, inMemory, p, err := l.nearest(lsn)
+	from, bytes, err := l.nearest(lsn)
+	var segment LSN
+	if err == nil && from == nil {
+		segment = l.segmentOf(lsn)
+	}
 	l.mu.Unlock()
-	if err != nil || p.lsn == lsn {
-		return p, err
+	switch {
+	case err != nil:
+		return point{}, err
+	case from == nil:
+		return l.walkSegment(segment, lsn)
 	}
-	if inMemory != nil {
-		return walk(p, inMemory, lsn)
-	}
-	return l.walkSegment(start, lsn)
+	return walk(*from, bytes, lsn)
 }
 
-// nearest returns the known point at or below lsn: with the bytes that follow it, or
-// with the segment to read.
-func (l *Log) nearest(lsn LSN) (segment LSN, inMemory []byte, p point, err error) {
+// nearest returns a point in memory at or below lsn and the bytes behind it, or nil if
+// a segment must be read.
+func (l *Log) nearest(lsn LSN) (from *point, bytes []byte, err error) {
+	end := l.mu.end
 	switch {
-	case l.mu.err != nil && l.mu.err != ErrClosed:
-		return 0, nil, point{}, l.mu.err
-	case lsn == l.mu.end.lsn:
-		return 0, nil, l.mu.end, nil
-	case lsn > l.mu.end.lsn:
-		return 0, nil, point{}, ErrBeyondEnd
+	case l.mu.err != nil:
+		return nil, nil, l.mu.err
+	case lsn == end.lsn:
+		return &end, nil, nil
+	case lsn > end.lsn:
+		return nil, nil, fmt.Errorf("%w: %v, the end is %v", ErrBeyondEnd, lsn, end.lsn)
 	case lsn < l.mu.segments[0]:
-		return 0, nil, point{}, ErrReleased
-	case lsn >= l.mu.tail.start(l.mu.end.lsn):
+		return nil, nil, fmt.Errorf("%w: %v, the log begins at %v", ErrReleased, lsn, l.mu.segments[0])
+	case lsn >= l.mu.tail.start(end.lsn):
 		c := l.mu.tail.find(lsn)
-		return 0, c.buf, c.from, nil
+		return &c.from, c.buf, nil
 	}
-	return l.segmentOf(lsn), nil, point{}, nil
+	return nil, nil, nil
 }
 
 // segmentOf returns the start of the segment that holds lsn.

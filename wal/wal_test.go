@@ -154,7 +154,7 @@ func TestWaitFlushed(t *testing.T) {
 
 func TestWaitFlushedEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newSlowDisk()
+		disk := newSlowDisk(vfs.NewMem())
 		l := openTest(t, disk)
 		disk.hold()
 		end := mustAppend(t, l, 0, TypeTxn, []byte("x"))
@@ -177,7 +177,7 @@ func TestWaitFlushedEndsWithItsContext(t *testing.T) {
 // by the next one.
 func TestGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := newSlowDisk()
+		disk := newSlowDisk(vfs.NewMem())
 		var told []LSN
 		l, err := Open(Options{FS: disk, Dir: "wal", SegmentBytes: smallSegment, OnFlush: func(lsn LSN) { told = append(told, lsn) }})
 		if err != nil {
@@ -328,25 +328,44 @@ func TestConcurrentAppends(t *testing.T) {
 // slowDisk is a file system whose data syncs wait while it is held.
 type slowDisk struct {
 	vfs.FS
-	gate chan chan struct{}
+	mu struct {
+		sync.Mutex
+		held chan struct{} // closed on release, nil while not held
+	}
 }
 
-func newSlowDisk() *slowDisk {
-	d := &slowDisk{gate: make(chan chan struct{}, 1)}
-	d.FS = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+func newSlowDisk(fs vfs.FS) *slowDisk {
+	d := &slowDisk{}
+	d.FS = errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind == errorfs.OpFileSyncData {
-			c := <-d.gate
-			d.gate <- c
-			if c != nil {
-				<-c
+			if held := d.gate(); held != nil {
+				<-held
 			}
 		}
 		return nil
 	}))
-	d.gate <- nil
 	return d
 }
 
-func (d *slowDisk) hold() { <-d.gate; d.gate <- make(chan struct{}) }
+func (d *slowDisk) gate() chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.held
+}
 
-func (d *slowDisk) release() { close(<-d.gate); d.gate <- nil }
+func (d *slowDisk) hold() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.held == nil {
+		d.mu.held = make(chan struct{})
+	}
+}
+
+func (d *slowDisk) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.held != nil {
+		close(d.mu.held)
+		d.mu.held = nil
+	}
+}

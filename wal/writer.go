@@ -131,15 +131,17 @@ func (l *Log) fitting(part []byte) (int, point) {
 }
 
 // rollOver makes the segment durable and goes on in a new one that has room for a
-// record of the given length.
+// record of the given length. An empty segment, too small for its first record, is
+// replaced by a larger one of the same name.
 func (l *Log) rollOver(length int) error {
+	empty := l.disk.written.lsn == l.disk.segment.start
 	if err := l.disk.segment.file.SyncData(); err != nil {
 		return err
 	}
 	if err := l.closeSegment(); err != nil {
 		return err
 	}
-	if err := l.startSegment(l.disk.written, length); err != nil {
+	if err := l.startSegment(l.disk.written, length); err != nil || empty {
 		return err
 	}
 	l.mu.Lock()

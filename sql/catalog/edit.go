@@ -93,9 +93,13 @@ func (e *Edit) DropRelation(oid types.OID) {
 	}
 }
 
-// PutSchema adds a schema or replaces the one with its number.
+// PutSchema adds a schema, or replaces the one with its number or name.
 func (e *Edit) PutSchema(s *Schema) {
-	maps.DeleteFunc(e.draft.schemas, func(_ string, old *Schema) bool { return old.OID == s.OID })
+	for name, old := range e.draft.schemas {
+		if old.OID == s.OID || name == s.Name {
+			e.DropSchema(name)
+		}
+	}
 	e.draft.schemas[s.Name] = s
 	e.changed[oidKey(schemaRow, s.OID)] = true
 }
@@ -108,9 +112,13 @@ func (e *Edit) DropSchema(name string) {
 	}
 }
 
-// PutRole adds a role or replaces the one with its number.
+// PutRole adds a role, or replaces the one with its number or name.
 func (e *Edit) PutRole(r *Role) {
-	maps.DeleteFunc(e.draft.roles, func(_ string, old *Role) bool { return old.OID == r.OID })
+	for name, old := range e.draft.roles {
+		if old.OID == r.OID || name == r.Name {
+			e.DropRole(name)
+		}
+	}
 	e.draft.roles[r.Name] = r
 	e.changed[oidKey(roleRow, r.OID)] = true
 }
@@ -123,8 +131,9 @@ func (e *Edit) DropRole(name string) {
 	}
 }
 
-// PutExtension adds an extension or replaces the one with its number.
+// PutExtension adds an extension or replaces the one of its name.
 func (e *Edit) PutExtension(x *Extension) {
+	e.DropExtension(x.Name)
 	e.draft.extensions[x.Name] = x
 	e.changed[oidKey(extensionRow, x.OID)] = true
 }

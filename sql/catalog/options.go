@@ -286,6 +286,9 @@ func (p *PlacementOptions) check() error {
 			}
 		}
 	}
+	if strategy == Geo && p.ZoneColumn == "" && len(p.ShardKey) == 1 {
+		p.ZoneColumn = p.ShardKey[0]
+	}
 	for _, n := range needs {
 		if n.given(p) && !slices.Contains(n.of, strategy) {
 			return types.Errorf("22023", "parameter %q does not go with strategy %q", "helios."+n.name, strategy)

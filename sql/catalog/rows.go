@@ -47,11 +47,13 @@ func (c *Catalog) encodeRow(key string) ([]byte, error) {
 		return nil, nil
 	}
 	r.Format = Format
-	value, err := json.Marshal(r)
-	if err != nil {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
 		return nil, types.Errorf("XX000", "catalog row %q: %w", key, err)
 	}
-	return value, nil
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 func (c *Catalog) row(key string) (row, bool) {

@@ -55,11 +55,11 @@ func (v *View) classes(emit func(fields)) {
 func (v *View) class(r *catalog.Relation) fields {
 	f := fields{
 		"oid": r.OID, "relname": r.Name, "relnamespace": v.namespaceOID(r.Schema), "reltype": r.RowType,
-		"relowner": r.Owner, "relkind": r.Kind, "relnatts": len(userColumns(r)), "relpersistence": persistence(r),
+		"relowner": r.Owner, "relkind": kindOf(r), "relnatts": len(userColumns(r)), "relpersistence": persistence(r),
 		"relispopulated": true, "relreplident": byte('n'), "reloptions": optionList(r.Options),
 		"relacl": v.aclItems(r.ACL, r.Owner, "arwdDxt"),
 	}
-	switch r.Kind {
+	switch kindOf(r) {
 	case catalog.KindTable:
 		f["relam"], f["relfilenode"], f["reltuples"] = types.OID(heapOID), r.OID, -1.0
 		f["relhasindex"] = hasIndex(r)
@@ -140,7 +140,7 @@ var sequenceColumns = []catalog.Column{
 
 func (v *View) attributes(emit func(fields)) {
 	v.relations(func(r *catalog.Relation) {
-		switch r.Kind {
+		switch kindOf(r) {
 		case catalog.KindIndex:
 			return
 		case catalog.KindSequence:

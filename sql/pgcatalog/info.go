@@ -34,7 +34,7 @@ func (v *View) infoSchemata(emit func(fields)) {
 func (v *View) readable(s Session, kinds string, f func(*catalog.Relation)) {
 	user := v.roleOID(s.User())
 	v.relations(func(r *catalog.Relation) {
-		if strings.IndexByte(kinds, r.Kind) < 0 {
+		if strings.IndexByte(kinds, kindOf(r)) < 0 {
 			return
 		}
 		for _, letter := range "arwdDxt" {
@@ -49,12 +49,12 @@ func (v *View) readable(s Session, kinds string, f func(*catalog.Relation)) {
 func (v *View) infoTables(s Session, emit func(fields)) {
 	v.readable(s, "rv", func(r *catalog.Relation) {
 		kind := "BASE TABLE"
-		if r.Kind == catalog.KindView {
+		if kindOf(r) == catalog.KindView {
 			kind = "VIEW"
 		}
 		emit(fields{
 			"table_catalog": v.cat.Database().Name, "table_schema": r.Schema, "table_name": r.Name,
-			"table_type": kind, "is_insertable_into": yesNo(r.Kind == catalog.KindTable), "is_typed": "NO",
+			"table_type": kind, "is_insertable_into": yesNo(kindOf(r) == catalog.KindTable), "is_typed": "NO",
 		})
 	})
 }
@@ -73,7 +73,7 @@ func (v *View) infoColumn(r *catalog.Relation, c *catalog.Column) fields {
 		"table_catalog": db, "table_schema": r.Schema, "table_name": r.Name, "column_name": c.Name,
 		"ordinal_position": c.Num, "is_nullable": yesNo(!c.NotNull), "udt_catalog": db,
 		"dtd_identifier": strconv.Itoa(int(c.Num)), "is_self_referencing": "NO", "is_identity": yesNo(c.Identity != 0),
-		"identity_cycle": "NO", "is_generated": "NEVER", "is_updatable": yesNo(r.Kind == catalog.KindTable),
+		"identity_cycle": "NO", "is_generated": "NEVER", "is_updatable": yesNo(kindOf(r) == catalog.KindTable),
 	}
 	switch {
 	case c.Generated != 0:
@@ -229,7 +229,7 @@ func (v *View) notNullName(r *catalog.Relation, c *catalog.Column) string {
 
 func (v *View) eachNotNull(f func(*catalog.Relation, *catalog.Column)) {
 	v.relations(func(r *catalog.Relation) {
-		if r.Kind != catalog.KindTable {
+		if kindOf(r) != catalog.KindTable {
 			return
 		}
 		for _, c := range r.Visible() {

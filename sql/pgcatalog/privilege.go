@@ -61,7 +61,7 @@ func (l *lookup) may(class string, role types.OID, object types.Value, sub int, 
 		for _, s := range v.cat.Schemas() {
 			if s.OID == oid {
 				public := ""
-				if s.System {
+				if s.System || s.Name == "public" {
 					public = "U"
 				}
 				return v.allowed(role, s.Owner, s.ACL, public, letter, grant), true, nil

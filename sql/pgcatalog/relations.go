@@ -18,22 +18,40 @@ import (
 var definitions string
 
 // Relations gives the definitions of all relations of pg_catalog and information_schema,
-// for catalog.WithVirtual. The values are shared and must not be changed.
-func Relations() []*catalog.Relation { return parseOnce() }
+// for catalog.WithVirtual. All are of kind table, because their rows are given and not
+// computed by a query; pg_class shows PostgreSQL's views among them as views. The values are
+// shared and must not be changed.
+func Relations() []*catalog.Relation { return parseOnce().relations }
 
-var parseOnce = sync.OnceValue(func() []*catalog.Relation {
-	var out []*catalog.Relation
+// system is the parsed list of definitions.
+type system struct {
+	relations []*catalog.Relation
+	views     map[types.OID]bool
+}
+
+var parseOnce = sync.OnceValue(func() *system {
+	out := &system{views: make(map[types.OID]bool)}
 	for line := range strings.Lines(definitions) {
 		words := strings.Fields(line)
 		if !strings.HasPrefix(line, "\t") {
-			out = append(out, parseRelation(words))
+			rel := parseRelation(words)
+			out.relations = append(out.relations, rel)
+			out.views[rel.OID] = words[2] == "v"
 			continue
 		}
-		rel := out[len(out)-1]
+		rel := out.relations[len(out.relations)-1]
 		rel.Columns = append(rel.Columns, parseColumn(words, int16(len(rel.Columns)+1)))
 	}
 	return out
 })
+
+// kindOf is the kind that pg_class shows.
+func kindOf(r *catalog.Relation) byte {
+	if r.Virtual && parseOnce().views[r.OID] {
+		return catalog.KindView
+	}
+	return r.Kind
+}
 
 func parseRelation(words []string) *catalog.Relation {
 	schema, name, _ := strings.Cut(words[0], ".")
@@ -42,7 +60,7 @@ func parseRelation(words []string) *catalog.Relation {
 		panic(fmt.Sprintf("relations.txt: %s: %v", words[0], err))
 	}
 	return &catalog.Relation{
-		OID: types.OID(oid), Schema: schema, Name: name, Kind: words[2][0],
+		OID: types.OID(oid), Schema: schema, Name: name, Kind: catalog.KindTable,
 		Owner: catalog.SuperuserOID, Virtual: true,
 	}
 }

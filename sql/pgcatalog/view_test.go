@@ -133,8 +133,8 @@ func shopRelations() []*catalog.Relation {
 // asker is the session of a test.
 type asker struct{ user string }
 
-func (a asker) User() string                       { return a.user }
-func (a asker) SearchPath() []string               { return []string{a.user, "public"} }
+func (a asker) User() string                        { return a.user }
+func (a asker) SearchPath() []string                { return []string{a.user, "public"} }
 func (a asker) Rows(rel string) ([]types.Row, bool) { return nil, rel == "pg_settings" }
 
 // quiet is a node without functions of its own and with one sequence used.

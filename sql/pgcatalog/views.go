@@ -4,7 +4,7 @@ import "github.com/heliosdb/helios/sql/catalog"
 
 func (v *View) tablesView(emit func(fields)) {
 	v.relations(func(r *catalog.Relation) {
-		if r.Kind == catalog.KindTable {
+		if kindOf(r) == catalog.KindTable {
 			emit(fields{
 				"schemaname": r.Schema, "tablename": r.Name, "tableowner": v.roleName(r.Owner),
 				"hasindexes": hasIndex(r), "hasrules": false, "hastriggers": false, "rowsecurity": false,

@@ -43,11 +43,11 @@ type (
 	// column. Filter is over the output row. Access, when not nil, says by which index
 	// the rows can be found; it is implied by Filter, so that a source may ignore it.
 	Scan struct {
-		Rel     *catalog.Relation
-		Alias   string
-		Attrs   []int
-		Filter  Expr
-		Access  *Access
+		Rel    *catalog.Relation
+		Alias  string
+		Attrs  []int
+		Filter Expr
+		Access *Access
 		// Nearest says that only the rows nearest to a vector are wanted: a source may
 		// leave out rows that are not among the first Nearest.K that satisfy Filter.
 		Nearest *KNN
@@ -253,7 +253,7 @@ type (
 		Cond        Expr
 		Lateral     bool
 		Args        []Expr
-		Columns []Col
+		Columns     []Col
 	}
 	// SetOp is UNION, INTERSECT or EXCEPT of inputs of equal types.
 	SetOp struct {
