@@ -35,9 +35,11 @@ func (m *Map) Edit(change func(next *Map) error) (*Map, error) {
 	return next, nil
 }
 
-// sameOwners tells whether every slot, cell, range and zone has the owner it has in old.
+// sameOwners tells whether every slot, cell, range and zone has the owner it has in old,
+// and reference tables the same shards.
 func (m *Map) sameOwners(old *Map) bool {
-	return slices.Equal(m.Slots, old.Slots) &&
+	return slices.EqualFunc(m.Shards, old.Shards, func(a, b Shard) bool { return a.ID == b.ID }) &&
+		slices.Equal(m.Slots, old.Slots) &&
 		maps.EqualFunc(m.CellSets, old.CellSets, func(a, b CellSet) bool {
 			return a.Generation == b.Generation && slices.Equal(a.Cells, b.Cells)
 		}) &&

@@ -13,6 +13,7 @@ type candidateState struct {
 	claim    storeOp
 	recruits []recruit // who promised, this node first
 	gone     []string  // who refused or cannot be asked
+	opposed  bool      // someone refused
 	until    time.Duration
 	lossy    bool
 }
@@ -35,7 +36,7 @@ func (c *Core) lapsed() bool {
 // mayStand reports whether this node may try to be primary.
 func (c *Core) mayStand() bool {
 	switch {
-	case c.op != nil || c.busy || c.stuck || c.stopped || !c.known || c.now < c.standby.retry:
+	case c.op != nil || c.busy || c.stuck || c.stopped || !c.known || c.now < c.standby.retry || c.bound(c.rules.Node):
 		return false
 	case c.rev == 0:
 		return c.fresh() || c.wish != nil && c.wish.allowLoss
@@ -72,6 +73,8 @@ func (c *Core) onPromote(ev promote) {
 		c.emit(refused{"the control store knows no primary of this shard"})
 	case c.rev != 0 && !c.lapsed() && !c.lease.Released && !c.holder():
 		c.emit(refused{"the primary's lease is still valid"})
+	case c.bound(c.rules.Node):
+		c.emit(refused{"the primary was heard of lately, though it does not reach the control store"})
 	default:
 		c.wish = &ev
 		c.standby.retry = 0
@@ -99,7 +102,7 @@ func (c *Core) considerStanding() {
 // abandon goes back to being a standby, to try again later.
 func (c *Core) abandon() {
 	if c.candidate.forced != nil {
-		c.emit(refused{"not elected: too few of the shard's nodes could be asked, or one of them has a longer log"})
+		c.emit(refused{"not elected: too few of the shard's nodes promised, or one of them has a longer log"})
 	}
 	c.wish = nil
 	c.setRole(Standby, c.promise.Term)
@@ -155,6 +158,7 @@ func (c *Core) seal() {
 func (c *Core) onSealReplied(ev sealReplied) {
 	if ev.refused {
 		c.told = max(c.told, ev.term)
+		c.candidate.opposed = true
 		c.onSealFailed(sealFailed{ev.recruit.Node, c.candidate.term})
 		return
 	}
@@ -193,12 +197,12 @@ func (c *Core) considerElection() {
 	for _, p := range c.peers {
 		all = all && (p.Node == c.rules.Node || c.answered(p.Node))
 	}
+	over := all || c.now >= c.candidate.until
 	ok, lossy := c.lease.elects(c.me(), c.candidate.recruits)
-	if !ok && c.candidate.forced != nil && c.candidate.forced.allowLoss {
-		ok, lossy = true, true
+	if !ok && c.candidate.forced != nil && c.candidate.forced.allowLoss && over {
+		ok, lossy = !c.candidate.opposed, true // who refuses may know of a primary that serves
 	}
 	ok = ok || c.rev == 0 && c.fresh()
-	over := all || c.now >= c.candidate.until
 	switch {
 	case ok && (members || over):
 		c.claim(lossy)

@@ -184,6 +184,8 @@ func (c *Core) dispatch(ev Event) {
 		c.onFlushed(ev)
 	case applied:
 		c.onApplied(ev)
+	case logEnd:
+		c.onLogEnd(ev)
 	case termStarted:
 		c.onTermStarted(ev)
 	case handoverAppended:
@@ -271,7 +273,7 @@ func (c *Core) observe(lease Lease, rev int64) {
 	c.grant(lease)
 	c.lease, c.rev, c.seen, c.unsure = lease, rev, c.now, nil
 	if lease.Term > old.Term {
-		c.standby.retry = 0
+		c.standby.retry, c.standby.bound = 0, 0
 	}
 	if !first && old.Holder != "" && lease.Holder != old.Holder {
 		c.emit(failedOver{Failover{
@@ -309,6 +311,7 @@ func (c *Core) grant(lease Lease) {
 	for _, op := range ops {
 		if op.lease.Term == lease.Term && op.lease.Renewal == lease.Renewal {
 			c.primary.validUntil = max(c.primary.validUntil, c.until(op))
+			c.primary.granted = max(c.primary.granted, op.sent)
 			c.ruleChanged(c.lease.rule(), lease)
 		}
 	}
@@ -408,7 +411,7 @@ func (c *Core) onSeal(ev sealReceived) {
 	led := max(c.lease.Term, lastTerm(c.log.terms))
 	c.told = max(c.told, ev.term)
 	serving := c.role == Primary && c.now < c.primary.validUntil
-	if ev.term < c.promise.Term || ev.term <= led || serving || c.busy || c.stopped {
+	if ev.term < c.promise.Term || ev.term <= led || serving || c.busy || c.stopped || c.bound(ev.peer) {
 		c.emit(replySeal{token: ev.token, term: c.promise.Term, recruit: c.me(), refused: true})
 		return
 	}

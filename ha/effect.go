@@ -1,6 +1,10 @@
 package ha
 
-import "github.com/heliosdb/helios/wal"
+import (
+	"time"
+
+	"github.com/heliosdb/helios/wal"
+)
 
 // Effect is something that a node is to do. The effects of one step are
 // carried out in order, and persist is on disk before the next one begins; what
@@ -54,6 +58,7 @@ type (
 		peer   string
 		stream uint64
 		term   uint32
+		vow    time.Duration // ask for a vow, by this clock; 0: do not
 	}
 	sendAck struct {
 		peer   string
@@ -62,6 +67,7 @@ type (
 		write  wal.LSN
 		flush  wal.LSN
 		apply  wal.LSN
+		vow    time.Duration // when the newest vow was asked for
 	}
 	sendSeal struct {
 		peer string

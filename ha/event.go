@@ -1,6 +1,10 @@
 package ha
 
-import "github.com/heliosdb/helios/wal"
+import (
+	"time"
+
+	"github.com/heliosdb/helios/wal"
+)
 
 // Event is something that happened to a node. Events of a stream carry its
 // number, unique for each connection on each side: what comes late from a
@@ -81,6 +85,7 @@ type (
 		end    wal.LSN
 		commit wal.LSN
 		safe   wal.LSN
+		vow    time.Duration // when it was sent, by the primary's clock, if it asks for a vow
 	}
 	ackReceived struct {
 		peer   string
@@ -89,6 +94,7 @@ type (
 		write  wal.LSN
 		flush  wal.LSN
 		apply  wal.LSN
+		vow    time.Duration
 	}
 	// sent: the stream will carry records up to lsn; told before they leave.
 	sent struct {
@@ -121,6 +127,9 @@ type (
 		terms []wal.TermStart
 	}
 	applied struct{ lsn wal.LSN }
+	// logEnd: the log ends at lsn, whatever was ordered to be written: after a
+	// write was refused, or appends of a primary that is one no more.
+	logEnd struct{ lsn wal.LSN }
 	// termStarted answers appendTermStart.
 	termStarted struct {
 		term       uint32
@@ -196,6 +205,7 @@ func (sealReplied) event()       {}
 func (sealFailed) event()        {}
 func (flushed) event()           {}
 func (applied) event()           {}
+func (logEnd) event()            {}
 func (termStarted) event()       {}
 func (handoverAppended) event()  {}
 func (truncated) event()         {}

@@ -14,6 +14,7 @@ type primaryState struct {
 	since      time.Duration
 	validUntil time.Duration // it serves before that only
 	renewed    time.Duration // when the last renewal was sent
+	granted    time.Duration // when the last one that the store took was sent
 	storeRetry time.Duration // the store failed: not before that
 	loaded     bool          // the lease was read after the last failed swap
 	beat       time.Duration // when the last heartbeats went out
@@ -39,6 +40,7 @@ type progress struct {
 	since   time.Duration // connected
 	heard   time.Duration // last ack
 	fresh   time.Duration // last ack that moved on or had everything
+	vow     time.Duration // when the newest vow it gave was asked for
 }
 
 // handover is a switchover under way.
@@ -51,7 +53,7 @@ type handover struct {
 
 func (c *Core) becomePrimary(op storeOp) {
 	waiting := c.primary.waiting
-	c.primary = primaryState{term: op.lease.Term, since: c.now, validUntil: c.until(op), renewed: op.sent, beat: c.now, waiting: waiting, loaded: true}
+	c.primary = primaryState{term: op.lease.Term, since: c.now, validUntil: c.until(op), renewed: op.sent, granted: op.sent, beat: c.now, waiting: waiting, loaded: true}
 	c.wish = nil
 	c.info("primary of term %d", op.lease.Term)
 	c.setRole(Primary, op.lease.Term)
@@ -113,6 +115,11 @@ func (c *Core) onHello(ev helloReceived) {
 	reply := replyHello{peer: ev.peer, stream: ev.stream, term: c.promise.Term, verdict: verdictNotPrimary}
 	if c.role != Primary {
 		c.emit(reply)
+		return
+	}
+	if i, found := c.find(ev.peer); found && c.primary.progress[i].stream == ev.stream {
+		c.emit(drop{ev.peer, ev.stream}) // records are on their way already
+		c.primary.progress[i].stream = 0
 		return
 	}
 	fork, ok := forkPoint(c.log.terms, ev.end, ev.history, ev.flush)
@@ -186,6 +193,10 @@ func (c *Core) onAck(ev ackReceived) {
 		return
 	}
 	p.heard = c.now
+	if ev.vow > p.vow && ev.vow <= c.now {
+		p.vow = ev.vow
+		c.considerVows()
+	}
 	if ev.flush > p.flush || ev.flush >= c.log.flushed {
 		p.fresh = c.now
 	}
@@ -240,16 +251,54 @@ func (c *Core) advancePrimary() {
 
 func (c *Core) heartbeat() {
 	c.primary.beat = c.now
+	beat := sendHeartbeat{term: c.primary.term}
+	if c.now-c.primary.granted > 2*c.rules.Profile.Renew {
+		beat.vow = c.now
+	}
 	for _, p := range c.primary.progress {
 		if p.stream != 0 {
-			c.emit(sendHeartbeat{p.member.Node, p.stream, c.primary.term})
+			beat.peer, beat.stream = p.member.Node, p.stream
+			c.emit(beat)
 		}
+	}
+}
+
+// considerVows extends the lease of a primary that cannot reach the store, if
+// every published standby has vowed to promote nobody: all of them, since a
+// few would be enough to promote one of them. Without any it must stop.
+func (c *Core) considerVows() {
+	oldest := c.now
+	all := true
+	take := func(l Lease) {
+		for _, m := range l.Members {
+			i, ok := c.find(m.Node)
+			all = all && ok && c.primary.progress[i].member == m && c.primary.progress[i].vow > 0
+			if all {
+				oldest = min(oldest, c.primary.progress[i].vow)
+			}
+		}
+	}
+	take(c.lease)
+	if c.op != nil && c.op.swap {
+		take(c.op.lease)
+	}
+	for _, op := range c.unsure {
+		take(op.lease)
+	}
+	if until := oldest + c.rules.Profile.TTL - c.rules.Profile.Margin; all && len(c.lease.Members) > 0 && until > c.primary.validUntil {
+		c.primary.validUntil = until
 	}
 }
 
 func (c *Core) tickPrimary() {
 	if c.now-c.primary.beat >= c.rules.Profile.Heartbeat {
 		c.heartbeat()
+	}
+	for i := range c.primary.progress {
+		if p := &c.primary.progress[i]; p.stream != 0 && c.now-p.heard >= c.rules.Profile.TTL {
+			c.emit(drop{p.member.Node, p.stream})
+			p.stream = 0
+		}
 	}
 	if c.primary.joining != nil && c.now >= c.primary.joinUntil {
 		c.primary.joining, c.primary.joinRetry = nil, c.now+c.rules.Profile.Renew

@@ -118,6 +118,9 @@ func (c *chaos) act() {
 	case p < 988:
 		c.store.down = !c.store.down
 	case p < 990:
+		n := c.any()
+		n.noStore = !n.noStore && c.rng.IntN(2) == 0
+	case p < 991:
 		c.now += time.Duration(c.rng.IntN(3000)) * time.Millisecond
 	case p < 995:
 		c.switchOver()
@@ -210,15 +213,16 @@ func (c *chaos) storeStep() {
 	}
 	i := c.rng.IntN(len(c.store.ops))
 	call := c.store.ops[i]
-	if c.store.down && c.rng.IntN(4) > 0 {
+	down := c.store.down || c.nodes[call.node].noStore
+	if down && c.rng.IntN(4) > 0 {
 		return
 	}
-	if c.rng.IntN(30) == 0 || c.store.down {
+	if c.rng.IntN(30) == 0 || down {
 		// The caller hears of an error; the call may be carried out later.
 		late := *call
 		call.reply = nil
 		c.store.ops = append(c.store.ops[:i], c.store.ops[i+1:]...)
-		if c.rng.IntN(2) == 0 {
+		if c.rng.IntN(2) == 0 && !down {
 			late.boot = -1
 			c.store.ops = append(c.store.ops, &late)
 		}
@@ -262,7 +266,7 @@ func (c *chaos) heal() {
 	c.store.down = false
 	for _, name := range c.names {
 		n := c.nodes[name]
-		n.paused = false
+		n.paused, n.noStore = false, false
 		if n.halted != "" && !c.lossy {
 			c.fail("I13: %s halted: %s", name, n.halted)
 			return

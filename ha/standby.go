@@ -11,6 +11,7 @@ type standbyState struct {
 	leader string // whom it follows; empty: nobody
 	term   uint32 // of the lease that named the leader
 	stream uint64 // open stream to it; 0: none
+	asked  bool   // a hello is on its way
 	ok     bool   // the logs were matched: records may come
 	heard  time.Duration
 	moved  time.Duration // when it last had all that the primary has, or got some of it
@@ -19,6 +20,8 @@ type standbyState struct {
 	commit wal.LSN       // of the primary, as last told
 	safe   wal.LSN
 	retry  time.Duration // not a candidate before that
+	asking time.Duration // when the newest vow was asked for, by the primary's clock
+	bound  time.Duration // no candidate and no promise before that
 }
 
 // retarget follows whoever the lease names.
@@ -30,7 +33,7 @@ func (c *Core) retarget() {
 	if leader == c.standby.leader && c.lease.Term == c.standby.term {
 		return
 	}
-	c.standby = standbyState{leader: leader, term: c.lease.Term, retry: c.standby.retry}
+	c.standby = standbyState{leader: leader, term: c.lease.Term, retry: c.standby.retry, bound: c.standby.bound}
 	c.emit(follow{leader, c.lease.Term})
 }
 
@@ -39,7 +42,7 @@ func (c *Core) dropStream() {
 	if c.standby.stream != 0 {
 		c.emit(drop{c.standby.leader, c.standby.stream})
 	}
-	c.standby.stream, c.standby.ok = 0, false
+	c.standby.stream, c.standby.asked, c.standby.ok = 0, false, false
 }
 
 func (c *Core) onConnected(ev connected) {
@@ -47,21 +50,24 @@ func (c *Core) onConnected(ev connected) {
 		c.emit(drop{ev.peer, ev.stream})
 		return
 	}
-	c.standby.stream, c.standby.ok, c.standby.heard, c.standby.moved = ev.stream, false, c.now, c.now
+	c.standby.stream, c.standby.asked, c.standby.ok = ev.stream, false, false
+	c.standby.heard, c.standby.moved = c.now, c.now
 	c.hello()
 }
 
 // hello shows the log to the primary once everything in it is on disk.
 func (c *Core) hello() {
-	if c.standby.stream == 0 || c.standby.ok || c.busy || c.log.written != c.log.flushed {
+	s := &c.standby
+	if s.stream == 0 || s.asked || s.ok || c.busy || c.log.written != c.log.flushed {
 		return
 	}
+	s.asked = true
 	c.emit(sendHello{c.standby.leader, c.standby.stream, c.promise.Term})
 }
 
 func (c *Core) onDisconnected(ev disconnected) {
 	if ev.stream == c.standby.stream {
-		c.standby.stream, c.standby.ok = 0, false
+		c.standby.stream, c.standby.asked, c.standby.ok = 0, false, false
 	}
 	for i := range c.primary.progress {
 		if p := &c.primary.progress[i]; p.stream == ev.stream {
@@ -89,6 +95,7 @@ func (c *Core) onHelloReplied(ev helloReplied) {
 	if !c.current(ev.stream, ev.term) || c.standby.ok || c.busy {
 		return
 	}
+	c.standby.asked = false
 	if ev.verdict == verdictNotPrimary {
 		c.dropStream()
 		return
@@ -183,8 +190,37 @@ func (c *Core) onHeartbeat(ev heartbeatReceived) {
 		if ev.end <= c.log.written {
 			c.standby.moved = c.now
 		}
+		if ev.vow > c.standby.asking {
+			c.vow(ev.vow)
+		}
 		c.learn(ev.end, ev.commit, ev.safe)
 	}
+}
+
+// onLogEnd begins the stream anew if less was written than ordered.
+func (c *Core) onLogEnd(ev logEnd) {
+	if c.role == Primary || c.busy {
+		return
+	}
+	if ev.lsn < c.log.written {
+		c.dropStream()
+	}
+	c.log.written = ev.lsn
+	c.hello()
+}
+
+// vow confirms a primary that cannot reach the store: for as long as a lease
+// would live, counted from now, nobody is promoted with this node's help.
+func (c *Core) vow(asked time.Duration) {
+	c.standby.asking = asked
+	c.standby.bound = c.now + c.rules.Profile.TTL + c.rules.Profile.Margin
+	c.ack()
+}
+
+// bound reports whether a vow holds against a candidate. The holder itself may
+// go on under a new term at any time, and a released lease unbinds.
+func (c *Core) bound(candidate string) bool {
+	return c.now < c.standby.bound && candidate != c.lease.Holder && !c.lease.Released
 }
 
 // learn takes over the primary's commit LSN: what lies below it and on this
@@ -218,7 +254,7 @@ func (c *Core) ack() {
 	c.standby.acked = c.now
 	c.emit(sendAck{
 		peer: c.standby.leader, stream: c.standby.stream, term: c.promise.Term,
-		write: c.log.written, flush: c.log.flushed, apply: c.log.applied,
+		write: c.log.written, flush: c.log.flushed, apply: c.log.applied, vow: c.standby.asking,
 	})
 }
 

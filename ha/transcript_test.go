@@ -20,6 +20,8 @@ import (
 //	crash, start, pause, resume, wipe, stop n1
 //	cut n1 n2, join n1 n2         the network between two nodes, both ways
 //	store down, up, mute          mute: it does what is asked, answers get lost
+//	no-store, store-again n1      the network between a node and the store
+//	hang, unhang n1               the node's disk
 //	switchover n1 n2, promote n2 [allow-loss]
 //	flush n1           what is written is synced, nothing is sent
 //	state
@@ -102,6 +104,10 @@ func (s *script) play(t *testing.T, d *datadriven.TestData) string {
 		s.cut[[2]string{arg(1), arg(0)}] = d.Cmd == "cut"
 	case "store":
 		s.store.down, s.mute = arg(0) == "down", arg(0) == "mute"
+	case "no-store", "store-again":
+		n.noStore = d.Cmd == "no-store"
+	case "hang", "unhang":
+		s.step(n.id, hung{d.Cmd == "hang"})
 	case "switchover":
 		s.step(n.id, switchover{arg(1)})
 	case "promote":

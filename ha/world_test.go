@@ -75,7 +75,7 @@ type testNode struct {
 	promise     Promise
 	leader      string // whom to follow
 	open        map[uint64]string
-	senders     map[uint64]*sender
+	senders     map[uint64]*testSender
 	jobs        []func() // begun, to be finished later
 	serving     bool
 	draining    bool
@@ -84,10 +84,11 @@ type testNode struct {
 	inbox       []Event // while paused
 	lastRefused string
 	dialled     time.Duration
+	noStore     bool   // cut off from the store
 	asked       string // the candidate whose request is being answered
 }
 
-type sender struct {
+type testSender struct {
 	peer string
 	term uint32
 	next int
@@ -111,7 +112,7 @@ func (w *world) start(name string) {
 	n := w.nodes[name]
 	n.up, n.paused, n.serving, n.draining, n.leader, n.seen = true, false, false, false, "", -1
 	n.boot++
-	n.open, n.senders, n.jobs, n.inbox = map[uint64]string{}, map[uint64]*sender{}, nil, nil
+	n.open, n.senders, n.jobs, n.inbox = map[uint64]string{}, map[uint64]*testSender{}, nil, nil
 	n.core = NewCore(n.rules, Boot{Promise: n.promise, Terms: n.terms(), Flushed: lsn(n.durable), Applied: lsn(n.applied)}, w.now)
 	var peers []Peer
 	for _, other := range w.names {
@@ -202,13 +203,13 @@ func (w *world) carryOut(n *testNode, e Effect) {
 	case replyHello:
 		w.send(n.id, e.peer, helloReplied{n.id, e.stream, e.term, e.verdict, e.lsn})
 	case startSending:
-		n.senders[e.stream] = &sender{e.peer, e.term, index(e.from)}
+		n.senders[e.stream] = &testSender{e.peer, e.term, index(e.from)}
 	case sendHeartbeat:
-		w.send(n.id, e.peer, heartbeatReceived{n.id, e.stream, e.term, lsn(len(n.log)), n.core.commit, n.core.safe})
+		w.send(n.id, e.peer, heartbeatReceived{n.id, e.stream, e.term, lsn(len(n.log)), n.core.commit, n.core.safe, e.vow})
 	case sendAck:
 		w.assert(e.term == n.promise.Term, "I2, I3: %s acks in term %d, promised on disk %d", n.id, e.term, n.promise.Term)
 		w.assert(index(e.flush) <= n.durable, "%s acks %d, on disk are %d", n.id, index(e.flush), n.durable)
-		w.send(n.id, e.peer, ackReceived{n.id, e.stream, e.term, e.write, e.flush, e.apply})
+		w.send(n.id, e.peer, ackReceived{n.id, e.stream, e.term, e.write, e.flush, e.apply, e.vow})
 	case sendSeal:
 		w.send(n.id, e.peer, sealReceived{peer: n.id, term: e.term})
 	case replySeal:
@@ -232,10 +233,8 @@ func (w *world) carryOutLocal(n *testNode, e Effect) {
 	case appendTermStart:
 		n.jobs = append(n.jobs, func() { w.startTerm(n, e) })
 	case appendHandover:
-		n.jobs = append(n.jobs, func() {
-			w.append(n, entry{term: e.term})
-			w.step(n.id, handoverAppended{e.term, lsn(len(n.log))})
-		})
+		w.append(n, entry{term: e.term})
+		n.jobs = append(n.jobs, func() { w.step(n.id, handoverAppended{e.term, lsn(len(n.log))}) })
 	case drain:
 		n.draining = true
 		n.jobs = append(n.jobs, func() { w.step(n.id, drained(e)) })
@@ -429,7 +428,7 @@ func (w *world) answer(c *storeCall, lost bool) {
 
 // watch tells a node of the newest lease.
 func (w *world) watch(n *testNode) bool {
-	if n.seen == w.store.rev || w.store.down {
+	if n.seen == w.store.rev || w.store.down || n.noStore {
 		return false
 	}
 	n.seen = w.store.rev
@@ -491,10 +490,11 @@ func (w *world) settleOnce() (busy bool) {
 	for len(w.store.ops) > 0 && !w.store.down && !w.mute {
 		c := w.store.ops[0]
 		w.store.ops = w.store.ops[1:]
-		if !c.done {
+		lost := w.nodes[c.node].noStore
+		if !c.done && !lost {
 			w.serveStore(c)
 		}
-		w.answer(c, false)
+		w.answer(c, lost)
 		busy = true
 	}
 	for _, name := range w.names {

@@ -514,9 +514,12 @@ type Heartbeat struct {
 	End              uint64                 `protobuf:"varint,1,opt,name=end,proto3" json:"end,omitempty"`
 	Commit           uint64                 `protobuf:"varint,2,opt,name=commit,proto3" json:"commit,omitempty"`
 	ReplicatedCommit uint64                 `protobuf:"varint,3,opt,name=replicated_commit,json=replicatedCommit,proto3" json:"replicated_commit,omitempty"`
-	Closed           uint64                 `protobuf:"varint,4,opt,name=closed,proto3" json:"closed,omitempty"`   // no later commit gets a timestamp at or below it
-	Horizon          uint64                 `protobuf:"varint,5,opt,name=horizon,proto3" json:"horizon,omitempty"` // versions below it may be dropped
-	SentMs           int64                  `protobuf:"varint,6,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`
+	Closed           uint64                 `protobuf:"varint,4,opt,name=closed,proto3" json:"closed,omitempty"` // no commit that is not below closed_lsn gets a timestamp at or below it
+	ClosedLsn        uint64                 `protobuf:"varint,5,opt,name=closed_lsn,json=closedLsn,proto3" json:"closed_lsn,omitempty"`
+	Horizon          uint64                 `protobuf:"varint,6,opt,name=horizon,proto3" json:"horizon,omitempty"` // versions below it may be dropped
+	SentMs           int64                  `protobuf:"varint,7,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`
+	Clock            int64                  `protobuf:"varint,8,opt,name=clock,proto3" json:"clock,omitempty"`       // the primary's own clock, echoed by the next ack
+	Failsafe         bool                   `protobuf:"varint,9,opt,name=failsafe,proto3" json:"failsafe,omitempty"` // the control store is out of reach: see Ack.clock
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -579,6 +582,13 @@ func (x *Heartbeat) GetClosed() uint64 {
 	return 0
 }
 
+func (x *Heartbeat) GetClosedLsn() uint64 {
+	if x != nil {
+		return x.ClosedLsn
+	}
+	return 0
+}
+
 func (x *Heartbeat) GetHorizon() uint64 {
 	if x != nil {
 		return x.Horizon
@@ -593,6 +603,20 @@ func (x *Heartbeat) GetSentMs() int64 {
 	return 0
 }
 
+func (x *Heartbeat) GetClock() int64 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetFailsafe() bool {
+	if x != nil {
+		return x.Failsafe
+	}
+	return false
+}
+
 // Ack says how far the standby is. Only flush counts for the commit rule.
 type Ack struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -602,8 +626,12 @@ type Ack struct {
 	OldestSnapshot uint64                 `protobuf:"varint,4,opt,name=oldest_snapshot,json=oldestSnapshot,proto3" json:"oldest_snapshot,omitempty"` // 0: none
 	SentMs         int64                  `protobuf:"varint,5,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`                         // echo of the newest sent_ms received
 	AskClosed      bool                   `protobuf:"varint,6,opt,name=ask_closed,json=askClosed,proto3" json:"ask_closed,omitempty"`                // a reader waits: send a Heartbeat at once
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// clock of the newest failsafe heartbeat. Sending it is a vow not to stand as
+	// candidate, and to promise no other candidate anything, as long as a lease
+	// lives and a margin.
+	Clock         int64 `protobuf:"varint,7,opt,name=clock,proto3" json:"clock,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Ack) Reset() {
@@ -676,6 +704,13 @@ func (x *Ack) GetAskClosed() bool {
 		return x.AskClosed
 	}
 	return false
+}
+
+func (x *Ack) GetClock() int64 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
 }
 
 type SealRequest struct {
@@ -1099,14 +1134,18 @@ const file_rpc_replication_proto_rawDesc = "" +
 	"\arecords\x18\x02 \x01(\fR\arecords\x12\x16\n" +
 	"\x06commit\x18\x03 \x01(\x04R\x06commit\x12+\n" +
 	"\x11replicated_commit\x18\x04 \x01(\x04R\x10replicatedCommit\x12\x17\n" +
-	"\asent_ms\x18\x05 \x01(\x03R\x06sentMs\"\xad\x01\n" +
+	"\asent_ms\x18\x05 \x01(\x03R\x06sentMs\"\xfe\x01\n" +
 	"\tHeartbeat\x12\x10\n" +
 	"\x03end\x18\x01 \x01(\x04R\x03end\x12\x16\n" +
 	"\x06commit\x18\x02 \x01(\x04R\x06commit\x12+\n" +
 	"\x11replicated_commit\x18\x03 \x01(\x04R\x10replicatedCommit\x12\x16\n" +
-	"\x06closed\x18\x04 \x01(\x04R\x06closed\x12\x18\n" +
-	"\ahorizon\x18\x05 \x01(\x04R\ahorizon\x12\x17\n" +
-	"\asent_ms\x18\x06 \x01(\x03R\x06sentMs\"\xa8\x01\n" +
+	"\x06closed\x18\x04 \x01(\x04R\x06closed\x12\x1d\n" +
+	"\n" +
+	"closed_lsn\x18\x05 \x01(\x04R\tclosedLsn\x12\x18\n" +
+	"\ahorizon\x18\x06 \x01(\x04R\ahorizon\x12\x17\n" +
+	"\asent_ms\x18\a \x01(\x03R\x06sentMs\x12\x14\n" +
+	"\x05clock\x18\b \x01(\x03R\x05clock\x12\x1a\n" +
+	"\bfailsafe\x18\t \x01(\bR\bfailsafe\"\xbe\x01\n" +
 	"\x03Ack\x12\x14\n" +
 	"\x05write\x18\x01 \x01(\x04R\x05write\x12\x14\n" +
 	"\x05flush\x18\x02 \x01(\x04R\x05flush\x12\x14\n" +
@@ -1114,7 +1153,8 @@ const file_rpc_replication_proto_rawDesc = "" +
 	"\x0foldest_snapshot\x18\x04 \x01(\x04R\x0eoldestSnapshot\x12\x17\n" +
 	"\asent_ms\x18\x05 \x01(\x03R\x06sentMs\x12\x1d\n" +
 	"\n" +
-	"ask_closed\x18\x06 \x01(\bR\taskClosed\"S\n" +
+	"ask_closed\x18\x06 \x01(\bR\taskClosed\x12\x14\n" +
+	"\x05clock\x18\a \x01(\x03R\x05clock\"S\n" +
 	"\vSealRequest\x12&\n" +
 	"\x05fence\x18\x01 \x01(\v2\x10.helios.v1.FenceR\x05fence\x12\x1c\n" +
 	"\tcandidate\x18\x02 \x01(\tR\tcandidate\"\xd3\x01\n" +

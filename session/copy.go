@@ -10,6 +10,7 @@ import (
 
 	"github.com/heliosdb/helios/pgwire"
 	"github.com/heliosdb/helios/sql"
+	"github.com/heliosdb/helios/sql/builtin"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/types"
 )
@@ -113,11 +114,11 @@ func selectColumns(rel *catalog.Relation, columns []*catalog.Column) *sql.Select
 
 func (s *Session) writeCopy(ctx context.Context, po *portal, format *copyFormat, w pgwire.ResultWriter) (n int64, err error) {
 	names := make([]string, len(po.columns))
-	enc := &copyWriter{format: format, settings: s.typeSettings(), columns: make([]types.Type, len(names))}
+	enc := &copyWriter{format: format, functions: s.builtinContext(), columns: make([]types.Type, len(names))}
 	for i, c := range po.columns {
 		names[i], enc.columns[i] = c.Name, c.Type
 	}
-	if enc.forceQuote, err = forced(format.forceQuote, names, "FORCE_QUOTE"); err != nil {
+	if enc.forceQuote, err = forced(format.forceQuote, names, "FORCE_QUOTE", noSuchColumn); err != nil {
 		return 0, err
 	}
 	out, err := w.CopyOut(len(names), format.binary)
@@ -172,16 +173,16 @@ func (s *Session) copyFrom(ctx context.Context, x *sql.Copy, format *copyFormat,
 	if rel.Kind != catalog.KindTable || rel.Virtual {
 		return "", types.Errorf("42809", "cannot copy to non-table relation \"%s\"", rel.Name)
 	}
-	load := &copyLoad{session: s, rel: rel, columns: columns, format: format, settings: s.typeSettings()}
+	load := &copyLoad{session: s, rel: rel, columns: columns, format: format, functions: s.builtinContext()}
 	nums := make([]int16, len(columns))
 	for i, c := range columns {
 		nums[i] = c.Num
 		load.names = append(load.names, c.Name)
 	}
-	if load.notNull, err = forced(format.forceNotNull, load.names, "FORCE_NOT_NULL"); err != nil {
+	if load.notNull, err = forced(format.forceNotNull, load.names, "FORCE_NOT_NULL", load.known); err != nil {
 		return "", err
 	}
-	if load.nulled, err = forced(format.forceNull, load.names, "FORCE_NULL"); err != nil {
+	if load.nulled, err = forced(format.forceNull, load.names, "FORCE_NULL", load.known); err != nil {
 		return "", err
 	}
 	if load.sink, err = tx.CopyIn(ctx, rel, nums, s.execEnv(nil)); err != nil {
@@ -200,20 +201,32 @@ func (s *Session) copyFrom(ctx context.Context, x *sql.Copy, format *copyFormat,
 
 // copyLoad reads rows and gives them to the engine in batches.
 type copyLoad struct {
-	session  *Session
-	rel      *catalog.Relation
-	columns  []*catalog.Column
-	names    []string
-	format   *copyFormat
-	settings *types.Settings
-	sink     RowSink
-	notNull  []bool
-	nulled   []bool
+	session   *Session
+	rel       *catalog.Relation
+	columns   []*catalog.Column
+	names     []string
+	format    *copyFormat
+	functions *builtin.Context
+	sink      RowSink
+	notNull   []bool
+	nulled    []bool
 
 	batch []types.Row
 	bytes int
 	first int // line of the batch's first row
 	last  int // and of its last
+}
+
+// known gives 42703 for a column that the table does not have.
+func (l *copyLoad) known(name string) error {
+	if _, ok := l.rel.Column(name); ok {
+		return nil
+	}
+	return types.Errorf("42703", "column \"%s\" of relation \"%s\" does not exist", name, l.rel.Name)
+}
+
+func noSuchColumn(name string) error {
+	return types.Errorf("42703", "column \"%s\" does not exist", name)
 }
 
 func (l *copyLoad) run(ctx context.Context, in io.Reader) error {
@@ -294,7 +307,7 @@ func (l *copyLoad) row(r *copyReader) (types.Row, error) {
 		if f.null {
 			continue
 		}
-		v, err := types.ParseText(c.Type, string(r.text[f.start:f.end]), l.settings)
+		v, err := l.functions.Input(c.Type, string(r.text[f.start:f.end]))
 		if err == nil {
 			v, err = types.Coerce(v, c.Type, false)
 		}

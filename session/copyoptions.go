@@ -173,8 +173,9 @@ func (f *copyFormat) check(given map[string]string, from bool) error {
 	return nil
 }
 
-// forced tells for each column whether a FORCE option names it: 42703 for other names.
-func forced(names []string, columns []string, option string) ([]bool, error) {
+// forced tells for each column whether a FORCE option names it; known tells which names the
+// table has.
+func forced(names []string, columns []string, option string, known func(string) error) ([]bool, error) {
 	out := make([]bool, len(columns))
 	if slices.Equal(names, []string{"*"}) {
 		for i := range out {
@@ -185,6 +186,9 @@ func forced(names []string, columns []string, option string) ([]bool, error) {
 	for _, n := range names {
 		i := slices.Index(columns, n)
 		if i < 0 {
+			if err := known(n); err != nil {
+				return nil, err
+			}
 			return nil, types.Errorf("42P10", "%s column \"%s\" not referenced by COPY", option, n)
 		}
 		out[i] = true

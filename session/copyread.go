@@ -45,10 +45,10 @@ func (r *copyReader) next() error {
 		return err
 	}
 	if !utf8.Valid(r.raw) {
-		return r.fail(invalidUTF8(r.raw), "")
+		return r.fail(invalidUTF8(r.raw), "-")
 	}
 	if bytes.IndexByte(r.raw, 0) >= 0 {
-		return r.fail(types.Errorf("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"), "")
+		return r.fail(types.Errorf("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"), "-")
 	}
 	r.fields, r.text = r.fields[:0], r.text[:0]
 	if r.format.csv {
@@ -74,7 +74,6 @@ func invalidUTF8(b []byte) *types.Error {
 func (r *copyReader) readLine() error {
 	r.raw = r.raw[:0]
 	r.line++
-	first := r.line
 	inQuotes := false
 	for {
 		piece, err := r.readPiece()
@@ -102,7 +101,7 @@ func (r *copyReader) readLine() error {
 		if inQuotes {
 			return r.fail(types.Errorf("22P04", "unterminated CSV quoted field"), "")
 		}
-		if len(ending) > 0 && r.ending == "" && !(r.format.csv && r.line > first) {
+		if r.ending == "" {
 			r.ending = string(ending)
 		}
 		return r.checkEnding(string(ending))
@@ -152,7 +151,7 @@ func (r *copyReader) checkEnding(ending string) error {
 	if r.format.csv {
 		word, hint = "unquoted", fmt.Sprintf("Use quoted CSV field to represent %s.", name)
 	}
-	return r.fail(types.Errorf("22P04", "%s %s found in data", word, name).WithHint("%s", hint), "")
+	return r.fail(types.Errorf("22P04", "%s %s found in data", word, name).WithHint("%s", hint), "-")
 }
 
 // quotesOpen tells whether a quote is open after the line.
@@ -194,9 +193,14 @@ func (r *copyReader) splitText() error {
 			start, from = len(r.text), i+1
 			continue
 		}
-		if line[i] != '\\' || i+1 == len(line) {
+		switch {
+		case line[i] == '\r':
+			return r.checkEnding("\r")
+		case line[i] != '\\' || i+1 == len(line):
 			r.text = append(r.text, line[i])
 			continue
+		case i == 0 && line[1] == '.':
+			return r.fail(types.Errorf("22P04", "end-of-copy marker corrupt"), "-")
 		}
 		i++
 		i += r.unescape(line[i:]) - 1
@@ -262,6 +266,8 @@ func (r *copyReader) splitCSV() error {
 			r.text = append(r.text, line[i])
 		case c == r.format.quote:
 			open, quoted = !open, true
+		case c == '\r' && !open:
+			return r.checkEnding("\r")
 		default:
 			r.text = append(r.text, c)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"github.com/heliosdb/helios/sql/builtin"
 	"github.com/heliosdb/helios/types"
 )
 
@@ -13,7 +14,7 @@ type copyWriter struct {
 	format     *copyFormat
 	columns    []types.Type
 	forceQuote []bool
-	settings   *types.Settings
+	functions  *builtin.Context
 	buf        []byte
 }
 
@@ -48,7 +49,7 @@ func (w *copyWriter) row(row types.Row) []byte {
 			w.buf = append(w.buf, w.format.null...)
 			continue
 		}
-		text := types.AppendText(nil, w.columns[i], v, w.settings)
+		text := w.functions.AppendText(nil, w.columns[i], v)
 		if w.format.csv {
 			w.appendCSV(text, i < len(w.forceQuote) && w.forceQuote[i], len(row) == 1)
 		} else {

@@ -65,7 +65,7 @@ func (s *Session) readParams(portalName string, st *prepared, formats []int16, p
 		return nil, types.Errorf("08P01", "bind message supplies %d parameters, but prepared statement \"%s\" requires %d",
 			len(params), st.name, len(st.params))
 	}
-	settings := s.typeSettings()
+	functions := s.builtinContext()
 	out := make([]types.Value, len(params))
 	for i, raw := range params {
 		if raw == nil {
@@ -81,7 +81,7 @@ func (s *Session) readParams(portalName string, st *prepared, formats []int16, p
 		switch format {
 		case 0:
 			if err = types.CheckUTF8(string(raw)); err == nil {
-				out[i], err = types.ParseText(types.T(st.params[i]), string(raw), settings)
+				out[i], err = functions.Input(types.T(st.params[i]), string(raw))
 			}
 		case 1:
 			out[i], err = types.ParseBinary(types.T(st.params[i]), raw)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/heliosdb/helios/session"
@@ -142,7 +141,6 @@ type memoryTx struct {
 	info  *session.Info
 	names []string
 	saved []state
-	fail  error // what Commit answers
 }
 
 func (t *memoryTx) Catalog() *catalog.Catalog { return t.now.cat }
@@ -403,5 +401,3 @@ func (s *memorySource) Delete(_ context.Context, _ *exec.Env, n *plan.Delete, ch
 func (s *memorySource) Lock(_ context.Context, _ *exec.Env, _ *plan.Lock, rows []types.Row) ([]types.Row, error) {
 	return rows, nil
 }
-
-var _ = strings.TrimSpace

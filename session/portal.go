@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/heliosdb/helios/pgwire"
@@ -225,36 +226,41 @@ func (s *Session) sendRows(ctx context.Context, po *portal, limit int, w pgwire.
 	return sent, true, nil
 }
 
-// rowSender gives the function that sends a row: the server's own encoding, unless the
-// session's settings change how values print.
+// rowSender gives the function that sends a row: the server's own encoding, unless a column
+// prints by names that only the catalog knows.
 func (s *Session) rowSender(columns []pgwire.Column, w pgwire.ResultWriter) func(types.Row) error {
-	if s.plainText() {
+	if !slices.ContainsFunc(columns, func(c pgwire.Column) bool { return c.Format == 0 && printsName(c.Type.OID) }) {
 		return w.DataRow
 	}
-	settings := s.typeSettings()
-	var buf []byte
+	functions := s.builtinContext()
 	cells := make([][]byte, len(columns))
-	ends := make([]int, len(columns))
 	return func(row types.Row) error {
-		buf = buf[:0]
 		for i, v := range row {
-			if columns[i].Format == 1 {
-				buf = types.AppendBinary(buf, columns[i].Type, v)
-			} else {
-				buf = types.AppendText(buf, columns[i].Type, v, settings)
-			}
-			ends[i] = len(buf)
-		}
-		start := 0
-		for i, v := range row {
-			cells[i] = buf[start:ends[i]:ends[i]]
-			if v.IsNull() {
+			switch {
+			case v.IsNull():
 				cells[i] = nil
+			case columns[i].Format == 1:
+				cells[i] = types.AppendBinary([]byte{}, columns[i].Type, v)
+			default:
+				cells[i] = functions.AppendText([]byte{}, columns[i].Type, v)
 			}
-			start = ends[i]
 		}
 		return w.RawDataRow(cells)
 	}
+}
+
+// printsName tells whether values of a type are numbers that print as names: regclass and
+// its kin, and arrays of them.
+func printsName(oid types.OID) bool {
+	if elem := types.ElemOf(oid); elem != 0 {
+		oid = elem
+	}
+	switch oid {
+	case types.RegprocOID, types.RegprocedureOID, types.RegoperOID, types.RegoperatorOID, types.RegclassOID,
+		types.RegtypeOID, types.RegroleOID, types.RegnamespaceOID, types.RegcollationOID:
+		return true
+	}
+	return false
 }
 
 // closePortal forgets a portal.

@@ -54,13 +54,12 @@ func (s *Session) planKey(text string, declared []types.OID) planKey {
 	for _, oid := range declared {
 		params = binary.BigEndian.AppendUint32(params, uint32(oid))
 	}
-	path, _ := s.values.get("search_path")
-	zone, _ := s.values.get("TimeZone")
-	return planKey{
-		engine: s.engine, text: text, params: string(params),
-		place:   path + "\x00" + s.info.User() + "\x00" + s.info.SessionUser() + "\x00" + zone,
-		version: s.catalog().Version(),
+	if s.place == "" {
+		path, _ := s.values.get("search_path")
+		zone, _ := s.values.get("TimeZone")
+		s.place = path + "\x00" + s.info.User() + "\x00" + s.info.SessionUser() + "\x00" + zone
 	}
+	return planKey{engine: s.engine, text: text, params: string(params), place: s.place, version: s.catalog().Version()}
 }
 
 // cached finds a plan, unless the transaction has a catalog of its own.
@@ -343,9 +342,9 @@ func (s *Session) deallocate(name string) error {
 func (s *Session) builtinContext() *builtin.Context {
 	c := &builtin.Context{
 		Now: time.Now(), TxnStart: s.tx.start, User: s.info.User(), SessionUser: s.info.SessionUser(),
-		Database: s.info.Database, SearchPath: s.info.SearchPath(), Location: s.typeSettings().Location,
+		Database: s.info.Database, SearchPath: s.info.SearchPath(), Location: s.Settings().Location,
 		BackendPID: int32(s.info.PID), InRecovery: s.values.on("in_hot_standby"), Version: version, Started: s.host.started,
-		Settings: s.values.show, SetSetting: s.setFunction, Catalog: s.engine.Lookup(s.catalog(), s.info),
+		Settings: s.info.Setting, SetSetting: s.setFunction, Catalog: &functions{s.engine.Lookup(s.catalog(), s.info), s},
 	}
 	if c.TxnStart.IsZero() {
 		c.TxnStart = c.Now

@@ -23,6 +23,8 @@ type Session struct {
 	info   *Info
 
 	values     *values           // the settings now; Info has them for other goroutines
+	printing   *types.Settings   // made of them, nil until asked for
+	place      string            // planKey.place of them, "" until asked for
 	told       map[string]string // reported settings as the client knows them
 	statements map[string]*prepared
 	portals    map[string]*portal // of the protocol and of DECLARE CURSOR alike
@@ -279,7 +281,7 @@ func (s *Session) cause(ctx context.Context, err error) error {
 
 // setValues puts settings in force.
 func (s *Session) setValues(v *values) {
-	s.values = v
+	s.values, s.printing, s.place = v, nil, ""
 	s.info.setValues(v)
 }
 
@@ -301,8 +303,11 @@ func (s *Session) report() {
 	}
 }
 
-// typeSettings are the settings that values are read and printed by.
-func (s *Session) typeSettings() *types.Settings {
+// Settings are the settings that values are read and printed by.
+func (s *Session) Settings() *types.Settings {
+	if s.printing != nil {
+		return s.printing
+	}
 	out := &types.Settings{}
 	if zone, _ := s.values.get("TimeZone"); zone != "UTC" {
 		out.Location, _ = types.LoadLocation(zone) // checked when it was set
@@ -313,14 +318,8 @@ func (s *Session) typeSettings() *types.Settings {
 	if digits := s.values.number("extra_float_digits"); digits <= 0 {
 		out.FloatDigits = 15 + int(digits)
 	}
+	s.printing = out
 	return out
-}
-
-// plainText tells whether values print in the default form, which is the server's own.
-func (s *Session) plainText() bool {
-	zone, _ := s.values.get("TimeZone")
-	form, _ := s.values.get("bytea_output")
-	return zone == "UTC" && form == "hex" && s.values.number("extra_float_digits") > 0
 }
 
 // positioned turns an error's byte offset in a statement into characters of the whole text.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
@@ -21,6 +22,8 @@ import (
 // transcript is a client: what a session reports, one line a message.
 type transcript struct {
 	strings.Builder
+	ended   atomic.Value // of string
+	session *session.Session
 	columns []pgwire.Column
 	data    string // what COPY FROM STDIN reads
 }
@@ -36,8 +39,16 @@ func (c *transcript) Notice(e *types.Error) {
 func (c *transcript) ParameterStatus(name, value string) {
 	fmt.Fprintf(c, "parameter %s = %s\n", name, value)
 }
+
+// Terminate may come from any goroutine.
 func (c *transcript) Terminate(e *types.Error) {
-	fmt.Fprintf(c, "terminated %s: %s\n", e.Code, e.Message)
+	c.ended.Store(fmt.Sprintf("terminated %s: %s", e.Code, e.Message))
+}
+
+// end gives how the connection was ended, "" while it lives.
+func (c *transcript) end() string {
+	text, _ := c.ended.Load().(string)
+	return text
 }
 
 func (c *transcript) RowDescription(columns []pgwire.Column) error {
@@ -58,7 +69,7 @@ func (c *transcript) DataRow(row types.Row) error {
 		case c.columns[i].Format == 1:
 			cells[i] = types.AppendBinary([]byte{}, c.columns[i].Type, v)
 		default:
-			cells[i] = types.AppendText([]byte{}, c.columns[i].Type, v, nil)
+			cells[i] = types.AppendText([]byte{}, c.columns[i].Type, v, c.session.Settings())
 		}
 	}
 	return c.RawDataRow(cells)
@@ -142,6 +153,7 @@ func open(t testing.TB, h *session.Host, user string, settings ...pgwire.Paramet
 		out.failure(err)
 		return &client{out: out}
 	}
+	out.session = s
 	t.Cleanup(s.Close)
 	return &client{Session: s, out: out}
 }
@@ -264,10 +276,10 @@ func (c *client) described(params []types.OID, columns []pgwire.Column, err erro
 	}
 }
 
-// TestTranscripts runs testdata: "simple" is a query string (lines after "-- data" are what
+// TestTranscripts runs testdata/transcripts: "simple" is a query string (lines after "-- data" are what
 // COPY reads), "extended" a list of messages, "open" starts another session.
 func TestTranscripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/transcripts", func(t *testing.T, path string) {
 		h, _ := newHost()
 		c := open(t, h, "postgres")
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {

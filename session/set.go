@@ -140,7 +140,7 @@ func (s *Session) mayChange(name string) error {
 	switch {
 	case !ok:
 		return nil
-	case decl.context == "internal" && strings.EqualFold(name, "is_superuser"), decl.context == "internal":
+	case decl.context == "internal":
 		return types.Errorf("55P02", "parameter \"%s\" cannot be changed", decl.name)
 	case decl.context == "postmaster":
 		return types.Errorf("55P02", "parameter \"%s\" cannot be changed without restarting the server", decl.name)

@@ -218,13 +218,19 @@ func (v *values) searchPath(user string) []string {
 	if err != nil {
 		return nil // checked when it was set
 	}
-	for i := range names {
-		if names[i] == "$user" {
-			names[i] = user
+	var out []string
+	for _, name := range names {
+		if name != "$user" {
+			out = append(out, name)
+		} else if user != systemSchema { // the schema that has the superuser's name is not the superuser's
+			out = append(out, user)
 		}
 	}
-	return names
+	return out
 }
+
+// systemSchema holds the cluster's own views and functions.
+const systemSchema = "helios"
 
 // splitNames splits a list of identifiers, folding those that are not quoted.
 func splitNames(list string) ([]string, error) {

@@ -84,7 +84,7 @@ func (s *Shard) logRecord(ctx context.Context, typ wal.Type, txid uint64, build 
 func (s *Shard) raiseCeiling(ctx context.Context) error {
 	answer := make(chan error, 1)
 	_, _, err := s.appendRecord(wal.TypeHeartbeat, 0, func(ts hlc.Timestamp) ([]byte, error) {
-		return heartbeat{Ceiling: hlc.At(ts.Millis()+ceilingAhead, 0), Closed: s.mu.closed, Horizon: s.store.Horizon()}.encode(), nil
+		return heartbeat{Ceiling: hlc.At(ts.Millis()+ceilingAhead, 0), Closed: s.mu.closed, Horizon: s.store().Horizon()}.encode(), nil
 	}, func(err error) { answer <- err })
 	if err != nil {
 		return err
@@ -105,6 +105,16 @@ func (s *Shard) mayWrite(written map[placement.Unit]struct{}) error {
 			return types.Errorf("40001", "could not commit: %s moved to another shard", u).
 				WithHint("Run the transaction again.")
 		}
+	}
+	return nil
+}
+
+// sameShards holds, under the log latch, that what went to all shards went to all that
+// there are now: reference tables and the catalog. version is the ownership version when
+// the transaction first wrote such, 0 for none. mu is held.
+func (s *Shard) sameShards(version uint64) error {
+	if version != 0 && version != s.mu.adopted {
+		return types.Errorf("40001", "could not commit: the set of shards has changed").WithHint("Run the transaction again.")
 	}
 	return nil
 }

@@ -29,10 +29,15 @@ const (
 func (s *Shard) load() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.applied = s.store.Applied().LSN
-	s.clock.SetCeiling(hlc.At(s.store.Visible().Millis()+ceilingAhead, 0))
-	s.clock.Observe(s.store.Visible())
-	err := s.store.MetaRange(nil, nil, func(key, value []byte) error {
+	return s.loadLocked()
+}
+
+// loadLocked is load with mu held.
+func (s *Shard) loadLocked() error {
+	s.mu.applied = s.store().Applied().LSN
+	s.clock.SetCeiling(hlc.At(s.store().Visible().Millis()+ceilingAhead, 0))
+	s.clock.Observe(s.store().Visible())
+	err := s.store().MetaRange(nil, nil, func(key, value []byte) error {
 		switch k := string(key); {
 		case strings.HasPrefix(k, ownedMeta):
 			x, err := loadOwned(key, value)
@@ -51,14 +56,14 @@ func (s *Shard) load() error {
 	if err != nil {
 		return err
 	}
-	prepared, err := s.store.Prepared()
+	prepared, err := s.store().Prepared()
 	if err != nil {
 		return err
 	}
 	for _, p := range prepared {
 		s.mu.prepared[p.GID] = &preparedTx{time: p.Time, since: time.Now()}
 	}
-	return s.loadCatalog(s.store.Visible())
+	return s.loadCatalog(s.store().Visible())
 }
 
 const versionMeta = "own"
@@ -69,7 +74,7 @@ var catalogMark = []byte{'C'}
 
 // loadCatalog reads the catalog as of ts; an empty store has none yet. mu is held.
 func (s *Shard) loadCatalog(ts hlc.Timestamp) error {
-	sn := s.store.Snapshot(ts, skipIntents)
+	sn := s.store().Snapshot(ts, skipIntents)
 	defer sn.Close()
 	mark, ok, err := sn.Get(catalogMark)
 	if err != nil || !ok {
@@ -88,7 +93,7 @@ func (s *Shard) loadCatalog(ts hlc.Timestamp) error {
 	if err != nil {
 		return err
 	}
-	s.mu.catalogs = append(s.mu.catalogs, withVirtual(c))
+	s.mu.catalogs = append(s.mu.catalogs, s.withVirtual(c))
 	if n := len(s.mu.catalogs); n > catalogsKept {
 		s.mu.catalogs = slices.Clone(s.mu.catalogs[n-catalogsKept:])
 	}
@@ -173,7 +178,7 @@ func (s *Shard) applyRecord(rec wal.Record) error {
 		return err
 	}
 	pos := storage.Position{Term: rec.Term, LSN: rec.End()}
-	if err := s.store.Apply(pos, change.effect); err != nil {
+	if err := s.store().Apply(pos, change.effect); err != nil {
 		return err
 	}
 	ts := hlc.Timestamp(rec.Time)
@@ -196,6 +201,9 @@ func (s *Shard) applyRecord(rec wal.Record) error {
 		done(nil)
 	}
 	s.announce()
+	if s.opts.OnApply != nil {
+		s.opts.OnApply()
+	}
 	return nil
 }
 
@@ -318,7 +326,7 @@ func (s *Shard) resolveChange(rec wal.Record, ts hlc.Timestamp) (change, error) 
 			delete(s.mu.prepared, r.GID)
 		}
 		if catalogTouched && ts != 0 {
-			return s.loadCatalog(s.store.Visible())
+			return s.loadCatalog(s.store().Visible())
 		}
 		return nil
 	}}, nil
@@ -326,7 +334,7 @@ func (s *Shard) resolveChange(rec wal.Record, ts hlc.Timestamp) (change, error) 
 
 // preparedCatalog tells whether a prepared transaction changes the catalog.
 func (s *Shard) preparedCatalog(gid string) (bool, error) {
-	all, err := s.store.Prepared()
+	all, err := s.store().Prepared()
 	if err != nil {
 		return false, err
 	}

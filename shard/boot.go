@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"slices"
 
 	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/sql/catalog"
@@ -17,8 +18,8 @@ const routerRoleOID = 16390
 const bootTime = hlc.Timestamp(1)
 
 // withVirtual adds the relations that code provides.
-func withVirtual(c *catalog.Catalog) *catalog.Catalog {
-	return c.WithVirtual(append(pgcatalog.Relations(), ownRelations()...))
+func (s *Shard) withVirtual(c *catalog.Catalog) *catalog.Catalog {
+	return c.WithVirtual(slices.Concat(pgcatalog.Relations(), ownRelations(), s.opts.Relations))
 }
 
 // Bootstrap logs the first catalog of a primary that has none: the database, one

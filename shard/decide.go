@@ -9,7 +9,6 @@ import (
 	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/storage"
 	"github.com/heliosdb/helios/twophase"
-	"github.com/heliosdb/helios/txn"
 	"github.com/heliosdb/helios/types"
 	"github.com/heliosdb/helios/wal"
 )
@@ -110,8 +109,8 @@ func decisionValue(ts hlc.Timestamp, d decision) []byte {
 	return append(binary.LittleEndian.AppendUint64(nil, uint64(ts)), d.encode()...)
 }
 
-// Forget drops decisions that nobody will ask about any more.
-func (s *Shard) Forget(ctx context.Context, gids []string) error {
+// ForgetDecisions drops decisions that nobody will ask about any more.
+func (s *Shard) ForgetDecisions(ctx context.Context, gids []string) error {
 	var b storage.Batch
 	s.mu.Lock()
 	for _, gid := range gids {
@@ -170,9 +169,10 @@ func (s *Shard) resolveFromOwner(ctx context.Context, name string) error {
 	return s.ResolvePrepared(ctx, name, o)
 }
 
-// PrepareTx logs a transaction as prepared and gives its prepare timestamp. Its locks
+// prepareTx logs a transaction as prepared and gives its prepare timestamp. Its locks
 // stay until ResolvePrepared; the Tx itself is over.
-func (s *Shard) prepareTx(ctx context.Context, gid string, t *txn.Tx, units unitSet) (hlc.Timestamp, error) {
+func (s *Shard) prepareTx(ctx context.Context, gid string, x *Tx) (hlc.Timestamp, error) {
+	t := x.tx
 	if len(gid) > maxGID {
 		return 0, types.Errorf("22023", "transaction identifier %q is too long", gid)
 	}
@@ -181,7 +181,7 @@ func (s *Shard) prepareTx(ctx context.Context, gid string, t *txn.Tx, units unit
 		if _, ok := s.mu.prepared[gid]; ok {
 			return nil, types.Errorf("42710", "transaction identifier %q is already in use", gid)
 		}
-		if err := s.mayWrite(units); err != nil {
+		if err := x.mayCommit(); err != nil {
 			return nil, err
 		}
 		s.mu.prepared[gid] = &preparedTx{locks: t.ID, since: time.Now()}
@@ -258,4 +258,4 @@ func (s *Shard) logResolution(ctx context.Context, gid string, o twophase.Outcom
 }
 
 // Prepared lists the prepared transactions, for pg_prepared_xacts.
-func (s *Shard) Prepared() ([]storage.Prepared, error) { return s.store.Prepared() }
+func (s *Shard) Prepared() ([]storage.Prepared, error) { return s.store().Prepared() }

@@ -30,7 +30,7 @@ type Engine struct {
 	functions []*builtin.Func
 	rowIDs    atomic.Int64
 
-	mu struct {
+	held struct {
 		sync.Mutex
 		conns map[*session.Info]*conn
 		views map[*catalog.Catalog]*pgcatalog.View
@@ -48,14 +48,15 @@ type EngineOptions struct {
 	// others. Relations are their definitions.
 	Views     func(ctx context.Context, info *session.Info, rel *catalog.Relation) (rows []types.Row, ok bool, err error)
 	Functions []*builtin.Func
+	Password  func(clear string) (verifier string, err error) // makes stored passwords
 	Call      func(ctx context.Context, info *session.Info, name sql.Name, args []session.Arg) (*exec.Result, error)
 }
 
 // NewEngine serves sessions from a shard.
 func NewEngine(s *Shard, o EngineOptions) *Engine {
 	e := &Engine{Shard: s, o: o}
-	e.mu.conns = map[*session.Info]*conn{}
-	e.mu.views = map[*catalog.Catalog]*pgcatalog.View{}
+	e.held.conns = map[*session.Info]*conn{}
+	e.held.views = map[*catalog.Catalog]*pgcatalog.View{}
 	e.functions = append(e.ownFunctions(), o.Functions...)
 	return e
 }
@@ -72,7 +73,7 @@ type conn struct {
 		commit  *commitOrder
 		current map[types.OID]int64
 		last    types.OID
-		err     error
+		tx      *Tx // the transaction that began last
 	}
 }
 
@@ -87,13 +88,13 @@ type message struct {
 }
 
 func (e *Engine) conn(info *session.Info) *conn {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	c := e.mu.conns[info]
+	e.held.Lock()
+	defer e.held.Unlock()
+	c := e.held.conns[info]
 	if c == nil {
 		c = &conn{info: info}
 		c.mu.current = map[types.OID]int64{}
-		e.mu.conns[info] = c
+		e.held.conns[info] = c
 	}
 	return c
 }
@@ -106,6 +107,16 @@ func (c *conn) take() message {
 	m.version = c.mu.version
 	c.mu.next = message{}
 	return m
+}
+
+// tx gives the session's transaction, nil if it is over.
+func (c *conn) tx() *Tx {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.tx == nil || c.mu.tx.over {
+		return nil
+	}
+	return c.mu.tx
 }
 
 func (c *conn) takeCommit() *commitOrder {
@@ -181,9 +192,12 @@ func parseCells(s string) (map[types.OID][]uint32, error) {
 }
 
 // Begin starts a transaction.
-func (e *Engine) Begin(_ context.Context, o session.TxOptions) (session.Tx, error) {
+func (e *Engine) Begin(ctx context.Context, o session.TxOptions) (session.Tx, error) {
 	if e.Shard.Catalog() == nil {
 		return nil, types.Errorf("57P03", "the shard is not set up yet")
+	}
+	if err := e.enter(ctx); err != nil {
+		return nil, err
 	}
 	return e.begin(o), nil
 }
@@ -204,29 +218,33 @@ func (e *Engine) agree(ctx context.Context, m message, _ *Tx) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, types.Errorf("ZH001", "stale map: the shard has not heard of version %d", m.version))
 	defer cancel()
 	return e.waitFor(ctx, func() (bool, error) {
-		if m.version < e.Shard.mu.adopted {
-			return false, types.Errorf("ZH001", "stale map: version %d is older than the shard's %d", m.version, e.Shard.mu.adopted)
+		if m.version < e.mu.adopted {
+			return false, types.Errorf("ZH001", "stale map: version %d is older than the shard's %d", m.version, e.mu.adopted)
 		}
-		return m.version == e.Shard.mu.adopted || !e.Shard.mu.leading, nil
+		return m.version == e.mu.adopted || !e.mu.leading, nil
 	})
 }
 
 // enlist notes that a coordinator may still commit this transaction here.
 func (e *Engine) enlist(t *Tx, gid string) {
-	e.Shard.mu.Lock()
-	defer e.Shard.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	t.gid = gid
-	e.Shard.mu.open[gid] = t
+	e.mu.open[gid] = t
 }
 
 func (e *Engine) leave(t *Tx) {
+	if !t.left {
+		t.left = true
+		e.exit()
+	}
 	if t.gid == "" {
 		return
 	}
-	e.Shard.mu.Lock()
-	defer e.Shard.mu.Unlock()
-	if e.Shard.mu.open[t.gid] == t {
-		delete(e.Shard.mu.open, t.gid)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mu.open[t.gid] == t {
+		delete(e.mu.open, t.gid)
 	}
 }
 
@@ -269,9 +287,9 @@ func (e *Engine) Forget(_ context.Context, info *session.Info, what session.Forg
 	if what == session.ForgetTemp {
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.mu.conns, info)
+	e.held.Lock()
+	defer e.held.Unlock()
+	delete(e.held.conns, info)
 }
 
 // Call runs a procedure of the node.
@@ -318,15 +336,15 @@ func (e *Engine) trusted(info *session.Info) bool {
 
 // view is pg_catalog over a catalog value; one is kept per value.
 func (e *Engine) view(cat *catalog.Catalog) *pgcatalog.View {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	v := e.mu.views[cat]
+	e.held.Lock()
+	defer e.held.Unlock()
+	v := e.held.views[cat]
 	if v == nil {
-		if len(e.mu.views) > catalogsKept {
-			clear(e.mu.views)
+		if len(e.held.views) > catalogsKept {
+			clear(e.held.views)
 		}
 		v = pgcatalog.New(cat, e)
-		e.mu.views[cat] = v
+		e.held.views[cat] = v
 	}
 	return v
 }
@@ -349,9 +367,9 @@ func (e *Engine) LastValue(seq types.OID) (int64, bool) {
 	if !ok || rel.Sequence == nil {
 		return 0, false
 	}
-	e.Shard.mu.Lock()
-	defer e.Shard.mu.Unlock()
-	next, used := e.Shard.mu.marks[seq]
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next, used := e.mu.marks[seq]
 	return next - rel.Sequence.Increment, used
 }
 

@@ -52,7 +52,7 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 			return types.Text(o.String()), err
 		}),
 		e.function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			return types.Text(""), e.Forget(ctx, strings.Split(a[0].AsText(), ","))
+			return types.Text(""), e.ForgetDecisions(ctx, strings.Split(a[0].AsText(), ","))
 		}),
 		e.function("sequence_block", text, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			first, n, err := e.SequenceBlock(ctx, types.OID(a[0].AsInt()), a[1].AsInt())
@@ -96,6 +96,25 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 			}
 			d, err := e.Digest(ctx, units, hlc.Timestamp(a[1].AsInt()))
 			return types.Text(d.String()), err
+		}),
+		e.function("owns", types.BoolOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := parseUnits(a[0].AsText())
+			return types.Bool(err == nil && e.Owns(units)), err
+		}),
+		e.function("log_end", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			return types.Int(int64(e.log.End())), e.serving()
+		}),
+		e.function("map_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return types.Int(int64(e.mu.adopted)), nil
+		}),
+		e.function("lock_catalog", types.VoidOID, nil, func(ctx context.Context, c *conn, _ []types.Value) (types.Value, error) {
+			t := c.tx()
+			if t == nil {
+				return types.Null, types.Errorf("25P01", "helios.lock_catalog needs a transaction")
+			}
+			return types.Text(""), t.lockCatalog(ctx)
 		}),
 		e.function("drop_units", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			units, err := parseUnits(a[0].AsText())
@@ -173,7 +192,7 @@ func (q *sequences) Setval(seq types.OID, value int64, called bool) error {
 // nothing known of single relations.
 func (q *sequences) Size(function string, _ []types.Value) (int64, bool, error) {
 	if function == "pg_database_size" {
-		return int64(q.e.store.Stats().DiskBytes), true, nil
+		return int64(q.e.store().Stats().DiskBytes), true, nil
 	}
 	return 0, true, nil
 }

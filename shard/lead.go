@@ -22,7 +22,7 @@ func (s *Shard) Lead(ctx context.Context, term uint32) error {
 		return err
 	}
 	// Nobody appends between the end above and here: the log belongs to this term.
-	s.clock.Observe(hlc.At(s.store.Visible().Millis()+ceilingAhead, 0).Next())
+	s.clock.Observe(hlc.At(s.store().Visible().Millis()+ceilingAhead, 0).Next())
 	s.clock.SetCeiling(hlc.At(s.clock.Last().Millis()+ceilingAhead, 0))
 	s.locks.Reset(nil)
 	if err := s.relock(ctx); err != nil {
@@ -39,7 +39,7 @@ func (s *Shard) Lead(ctx context.Context, term uint32) error {
 	if err != nil {
 		return err
 	}
-	s.logger.Info("primary", "shard", s.opts.ID, "term", term, "visible", s.store.Visible())
+	s.logger.Info("primary", "shard", s.opts.ID, "term", term, "visible", s.store().Visible())
 	// The clock may have jumped over the ceiling that the old log allows.
 	return s.raiseCeiling(ctx)
 }
@@ -59,7 +59,7 @@ func (s *Shard) Start(ctx context.Context) error {
 
 // relock takes the locks of unresolved prepared transactions before anyone else can.
 func (s *Shard) relock(ctx context.Context) error {
-	all, err := s.store.Prepared()
+	all, err := s.store().Prepared()
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *Shard) relock(ctx context.Context) error {
 // loadMarks reads where sequences go on; mu is held.
 func (s *Shard) loadMarks() error {
 	clear(s.mu.marks)
-	return s.store.MetaRange([]byte(sequenceMeta), prefixEnd([]byte(sequenceMeta)), s.loadMark)
+	return s.store().MetaRange([]byte(sequenceMeta), prefixEnd([]byte(sequenceMeta)), s.loadMark)
 }
 
 func (s *Shard) loadMark(key, value []byte) error {
@@ -173,7 +173,9 @@ func (s *Shard) keep() {
 		if s.serving() != nil {
 			continue
 		}
-		s.heartbeat()
+		if s.opts.OnFlush == nil { // else replication sees to it
+			s.heartbeat()
+		}
 		s.settle()
 		s.collect()
 	}
@@ -240,7 +242,7 @@ func (s *Shard) settle() {
 		s.deliver(ctx, u.gid, u.d)
 	}
 	if len(forget) > 0 {
-		if err := s.Forget(ctx, forget); err != nil && !errors.Is(err, context.Canceled) {
+		if err := s.ForgetDecisions(ctx, forget); err != nil && !errors.Is(err, context.Canceled) {
 			s.logger.Debug("forget", "err", err)
 		}
 	}
@@ -255,7 +257,7 @@ func (s *Shard) deliver(ctx context.Context, gid twophase.GID, d decided) {
 			return
 		}
 	}
-	if err := s.Forget(ctx, []string{gid.String()}); err != nil {
+	if err := s.ForgetDecisions(ctx, []string{gid.String()}); err != nil {
 		s.logger.Debug("forget", "gid", gid, "err", err)
 	}
 }
@@ -267,15 +269,20 @@ func (s *Shard) collect() {
 	}
 	s.lastCollect = time.Now()
 	horizon := hlc.At(s.clock.Last().Millis()-horizonBehind, 0)
-	if oldest, ok := s.store.OldestSnapshot(); ok {
+	if oldest, ok := s.store().OldestSnapshot(); ok {
 		horizon = min(horizon, oldest)
 	}
-	if prepared, err := s.store.Prepared(); err == nil {
+	s.mu.Lock()
+	for _, held := range s.mu.holds {
+		horizon = min(horizon, held)
+	}
+	s.mu.Unlock()
+	if prepared, err := s.store().Prepared(); err == nil {
 		for _, p := range prepared {
 			horizon = min(horizon, p.Time)
 		}
 	}
-	if _, err := s.store.GC(s.ctx, nil, nil, horizon); err != nil && s.ctx.Err() == nil {
+	if _, err := s.store().GC(s.ctx, nil, nil, horizon); err != nil && s.ctx.Err() == nil {
 		s.logger.Warn("garbage collection", "err", err)
 	}
 	s.releaseLog()
@@ -284,7 +291,7 @@ func (s *Shard) collect() {
 // releaseLog lets go of log segments that a restart no longer needs. Replication keeps
 // what its standbys still need by a hold.
 func (s *Shard) releaseLog() {
-	durable, err := s.store.DurableApplied()
+	durable, err := s.store().DurableApplied()
 	if err != nil {
 		return
 	}
@@ -296,7 +303,7 @@ func (s *Shard) releaseLog() {
 		s.logger.Warn("release log", "err", err)
 	}
 	if s.Applied()-durable.LSN > maxReplay {
-		if err := s.store.Flush(); err != nil {
+		if err := s.store().Flush(); err != nil {
 			s.logger.Warn("flush", "err", err)
 		}
 	}

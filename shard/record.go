@@ -144,7 +144,7 @@ type reader struct {
 func (r *reader) take(n int) []byte {
 	if len(r.b) < n {
 		r.b, r.err = nil, errPayload
-		return make([]byte, n)
+		return make([]byte, min(n, 8))
 	}
 	out := r.b[:n]
 	r.b = r.b[n:]

@@ -25,6 +25,7 @@ import (
 
 	"github.com/heliosdb/helios/cluster"
 	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/placement"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/storage"
 	"github.com/heliosdb/helios/twophase"
@@ -43,7 +44,7 @@ import (
 type Shard struct {
 	opts   Options
 	log    *wal.Log
-	store  *storage.Store
+	data   atomic.Pointer[storage.Store] // replaced by a base copy
 	clock  *hlc.Clock
 	locks  *txn.Locks
 	logger *slog.Logger
@@ -77,7 +78,10 @@ type Shard struct {
 		catalogs []*catalog.Catalog // ascending by version
 		adopted  uint64             // ownership version of the map adopted last
 		closed   hlc.Timestamp
-		err      error // why nothing is applied any more
+		draining bool
+		active   int                      // transactions that are open
+		holds    map[string]hlc.Timestamp // what standbys read
+		err      error                    // why nothing is applied any more
 	}
 }
 
@@ -101,6 +105,13 @@ type Options struct {
 	// OnFlush is told what is durable on this node, in order; nil makes the shard
 	// standalone: what is durable is committed.
 	OnFlush func(wal.LSN)
+	// Undo asks the control store to give units back whose move stands still after its
+	// reads-off record; nil where nothing moves.
+	Undo func(ctx context.Context, units []placement.Unit) error
+	// OnApply is told that the applier got on; it must not block.
+	OnApply func()
+	// Relations are virtual relations that the node adds to every catalog.
+	Relations []*catalog.Relation
 	// Hold tells below which LSN standbys no longer need the log; nil: nobody needs it.
 	Hold func() wal.LSN
 	// Fatal is told once that the log or the store failed: the process must end.
@@ -172,6 +183,7 @@ func Open(o Options) (*Shard, error) {
 	s.mu.prepared = map[string]*preparedTx{}
 	s.mu.open = map[string]*Tx{}
 	s.mu.marks = map[types.OID]int64{}
+	s.mu.holds = map[string]hlc.Timestamp{}
 	s.mu.units = newUnits()
 	s.locks.Reset(errNotPrimary())
 	if err := s.open(); err != nil {
@@ -188,11 +200,19 @@ func (s *Shard) open() error {
 	if err := s.opts.FS.MkdirAll(s.opts.Dir, 0o700); err != nil {
 		return err
 	}
+	// A crash amid the end of a base copy may have left the old store beside the new one.
+	if _, err := s.opts.FS.Stat(dir("db")); err != nil {
+		if _, err := s.opts.FS.Stat(dir("db.old")); err == nil {
+			if err := s.opts.FS.Rename(dir("db.old"), dir("db")); err != nil {
+				return err
+			}
+		}
+	}
 	store, err := storage.Open(storage.Options{FS: s.opts.FS, Dir: dir("db"), CacheBytes: s.opts.CacheBytes, Logger: s.logger})
 	if err != nil {
 		return err
 	}
-	s.store = store
+	s.data.Store(store)
 	onFlush := s.opts.OnFlush
 	if onFlush == nil {
 		onFlush = s.Advance
@@ -223,8 +243,10 @@ func (s *Shard) Close() error {
 	s.StepDown()
 	s.cancel()
 	s.threads.Wait()
-	return errors.Join(s.log.Close(), s.store.Close())
+	return errors.Join(s.log.Close(), s.store().Close())
 }
+
+func (s *Shard) store() *storage.Store { return s.data.Load() }
 
 // Log is the shard's log, for replication.
 func (s *Shard) Log() *wal.Log { return s.log }
@@ -243,7 +265,7 @@ func (s *Shard) Applied() wal.LSN {
 }
 
 // Visible is the greatest timestamp of what is applied.
-func (s *Shard) Visible() hlc.Timestamp { return s.store.Visible() }
+func (s *Shard) Visible() hlc.Timestamp { return s.store().Visible() }
 
 // Leading tells whether this node is primary, and in which term.
 func (s *Shard) Leading() (term uint32, ok bool) {
@@ -264,7 +286,7 @@ type Stats struct {
 func (s *Shard) Stats() Stats {
 	return Stats{
 		LogWrites: s.counters.logWrites.Load(), Restarts: s.counters.restarts.Load(),
-		Log: s.log.Stats(), Store: s.store.Stats(),
+		Log: s.log.Stats(), Store: s.store().Stats(),
 	}
 }
 

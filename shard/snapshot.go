@@ -29,7 +29,7 @@ func restart(ts hlc.Timestamp) *types.Error {
 // nothing is in flight at or below it. Else the clock is pushed to at and commits in
 // flight at or below it are waited for, so that nothing can appear under the reader.
 func (s *Shard) read(ctx context.Context, at hlc.Timestamp, fixed bool) (*reading, error) {
-	r := &reading{at: at, fixed: fixed, seen: s.store.Visible()}
+	r := &reading{at: at, fixed: fixed, seen: s.store().Visible()}
 	if at == 0 {
 		r.at, r.fixed = r.seen, true
 		if err := s.serving(); err != nil {
@@ -39,7 +39,7 @@ func (s *Shard) read(ctx context.Context, at hlc.Timestamp, fixed bool) (*readin
 		return nil, err
 	}
 	outcomes := map[string]twophase.Outcome{}
-	r.snap = s.store.Snapshot(r.at, func(in storage.Intent) (hlc.Timestamp, error) {
+	r.snap = s.store().Snapshot(r.at, func(in storage.Intent) (hlc.Timestamp, error) {
 		if r.fixed && in.Time > r.at {
 			return 0, nil
 		}
@@ -61,7 +61,7 @@ func (s *Shard) read(ctx context.Context, at hlc.Timestamp, fixed bool) (*readin
 
 // admit makes at a timestamp that this node can serve.
 func (s *Shard) admit(ctx context.Context, at hlc.Timestamp) error {
-	if at < s.store.Horizon() {
+	if at < s.store().Horizon() {
 		return types.Errorf("72000", "snapshot too old")
 	}
 	s.mu.Lock()
@@ -91,19 +91,19 @@ func (s *Shard) admit(ctx context.Context, at hlc.Timestamp) error {
 
 // admitStandby waits until the primary has closed at.
 func (s *Shard) admitStandby(ctx context.Context, at hlc.Timestamp) error {
-	return s.waitFor(ctx, func() (bool, error) { return s.mu.closed >= at && s.store.Visible() >= 0, nil })
+	return s.waitFor(ctx, func() (bool, error) { return s.mu.closed >= at && s.store().Visible() >= 0, nil })
 }
 
 // ReadStandby opens a snapshot on a standby at what is applied here; with at not 0 it
 // first waits until at is.
 func (s *Shard) readStandby(ctx context.Context, at hlc.Timestamp) (*reading, error) {
 	if at > 0 {
-		if err := s.waitFor(ctx, func() (bool, error) { return s.store.Visible() >= at || s.mu.closed >= at, nil }); err != nil {
+		if err := s.waitFor(ctx, func() (bool, error) { return s.store().Visible() >= at || s.mu.closed >= at, nil }); err != nil {
 			return nil, err
 		}
 	}
-	r := &reading{at: max(s.store.Visible(), at), fixed: true}
-	r.snap = s.store.Snapshot(r.at, func(in storage.Intent) (hlc.Timestamp, error) {
+	r := &reading{at: max(s.store().Visible(), at), fixed: true}
+	r.snap = s.store().Snapshot(r.at, func(in storage.Intent) (hlc.Timestamp, error) {
 		if in.Time > r.at {
 			return 0, nil
 		}

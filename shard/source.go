@@ -99,8 +99,7 @@ func (u unitSet) sorted() []placement.Unit {
 	return out
 }
 
-// scan is a Scan under way: a list of key ranges, each walked in turn, or merged by
-// primary key when order is asked for.
+// scan is a Scan under way: a list of key ranges, each walked in turn.
 type scan struct {
 	s      *source
 	t      *table
@@ -110,11 +109,8 @@ type scan struct {
 	need   []bool
 
 	ranges  []keyRange
-	walks   []*txn.Iterator // more than one while merging
-	heads   []bool          // whether a merging walk stands on a row
+	walk    *txn.Iterator // over ranges[0], nil before
 	byIndex *index
-	began   bool
-	last    int // the merging walk whose row was given last, -1 at the end
 }
 
 type keyRange struct {
@@ -133,22 +129,11 @@ func (c *scan) open(ctx context.Context, env *exec.Env) error {
 	} else {
 		c.ranges = c.unitRanges()
 	}
-	if c.n.Desc && c.n.Ordered {
-		slices.Reverse(c.ranges)
-	}
 	return nil
 }
 
 // unitRanges covers the owned units, neighbours together.
 func (c *scan) unitRanges() []keyRange {
-	if c.n.Ordered {
-		var out []keyRange
-		for _, u := range c.units.sorted() {
-			lo, hi := unitRange(c.t.rel.OID, u)
-			out = append(out, keyRange{lo: lo, hi: hi})
-		}
-		return out
-	}
 	lo := tablePrefix(c.t.rel.OID)
 	all := c.units.sorted()
 	if len(all) == 0 {
@@ -209,74 +194,29 @@ func (c *scan) Next(ctx context.Context) ([]types.Row, error) {
 
 // nextStored moves to the next key of the ranges.
 func (c *scan) nextStored(ctx context.Context) (txn.Row, bool, error) {
-	if c.n.Ordered && c.byIndex == nil && len(c.ranges)+len(c.walks) > 1 {
-		return c.nextMerged(ctx)
-	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return txn.Row{}, false, context.Cause(ctx)
 		}
-		if len(c.walks) == 0 {
-			if len(c.ranges) == 0 {
-				return txn.Row{}, false, nil
-			}
-			r := c.ranges[0]
-			c.walks = append(c.walks, c.s.view().Scan(r.lo, r.hi, c.n.Desc && c.n.Ordered))
+		if len(c.ranges) == 0 {
+			return txn.Row{}, false, nil
 		}
-		w := c.walks[0]
-		for w.Next() {
-			row := w.Row()
+		if c.walk == nil {
+			c.walk = c.s.view().Scan(c.ranges[0].lo, c.ranges[0].hi, false)
+		}
+		for c.walk.Next() {
+			row := c.walk.Row()
 			if c.byIndex == nil && c.ranges[0].skip && !c.owned(unitOfRowKey(row.Key)) {
 				continue
 			}
 			return row, true, nil
 		}
-		c.walks = nil
-		c.ranges = c.ranges[1:]
-		if err := w.Close(); err != nil {
+		err := c.walk.Close()
+		c.walk, c.ranges = nil, c.ranges[1:]
+		if err != nil {
 			return txn.Row{}, false, err
 		}
 	}
-}
-
-// nextMerged takes the least (or greatest) primary key of all units' rows.
-func (c *scan) nextMerged(context.Context) (txn.Row, bool, error) {
-	if !c.began {
-		c.began = true
-		for _, r := range c.ranges {
-			c.walks = append(c.walks, c.s.view().Scan(r.lo, r.hi, c.n.Desc))
-		}
-		c.heads = make([]bool, len(c.walks))
-		for i, w := range c.walks {
-			c.heads[i] = w.Next()
-			if err := w.Err(); err != nil {
-				return txn.Row{}, false, err
-			}
-		}
-	} else if c.last >= 0 {
-		c.heads[c.last] = c.walks[c.last].Next()
-		if err := c.walks[c.last].Err(); err != nil {
-			return txn.Row{}, false, err
-		}
-	}
-	c.last = -1
-	for i, ok := range c.heads {
-		if !ok {
-			continue
-		}
-		if c.last < 0 {
-			c.last = i
-			continue
-		}
-		order := bytes.Compare(c.walks[i].Row().Key[9:], c.walks[c.last].Row().Key[9:])
-		if order < 0 != c.n.Desc && order != 0 {
-			c.last = i
-		}
-	}
-	if c.last < 0 {
-		return txn.Row{}, false, nil
-	}
-	return c.walks[c.last].Row(), true, nil
 }
 
 func (c *scan) owned(unit uint32) bool {
@@ -303,8 +243,14 @@ func (c *scan) fetch(row txn.Row) (types.Row, uint32, error) {
 	if err != nil || !ok {
 		return nil, 0, err
 	}
-	full, err := c.t.decode(found.Value, c.need)
-	return full, unit, err
+	full, err := c.t.decode(found.Value, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	if same, err := c.t.hasEntry(c.byIndex, unit, full, row.Key); err != nil || !same {
+		return nil, 0, err
+	}
+	return full, unit, nil
 }
 
 func (c *scan) project(full types.Row, unit uint32) types.Row {
@@ -322,16 +268,15 @@ func (c *scan) project(full types.Row, unit uint32) types.Row {
 	return out
 }
 
-// Close frees the iterators.
+// Close frees the iterator.
 func (c *scan) Close() error {
-	var first error
-	for _, w := range c.walks {
-		if err := w.Close(); err != nil && first == nil {
-			first = err
-		}
+	c.ranges = nil
+	if c.walk == nil {
+		return nil
 	}
-	c.walks, c.ranges = nil, nil
-	return first
+	w := c.walk
+	c.walk = nil
+	return w.Close()
 }
 
 // accessRanges turns an access path into key ranges. Values of an IN list give a range

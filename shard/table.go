@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -126,6 +127,16 @@ type entry struct {
 	prefix []byte
 	key    []byte
 	nulls  bool // a key column is NULL
+}
+
+// hasEntry tells whether an index entry is that of a row as it is: a copied table may
+// have entries of values that the row had before.
+func (t *table) hasEntry(x *index, unit uint32, row types.Row, key []byte) (bool, error) {
+	entries, err := t.entries(unit, row)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(entries, func(e entry) bool { return e.index == x && bytes.Equal(e.key, key) }), nil
 }
 
 // entries gives the index entries of a row in a unit.

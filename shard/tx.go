@@ -24,11 +24,14 @@ type Tx struct {
 	c     *conn
 	o     session.TxOptions
 	tx    *txn.Tx
-	units unitSet       // written
-	fixed hlc.Timestamp // REPEATABLE READ: the first statement's snapshot
-	draft *catalog.Edit // own DDL
-	gid   string        // of the distributed transaction it is part of
+	units unitSet          // written
+	fixed hlc.Timestamp    // REPEATABLE READ: the first statement's snapshot
+	draft *catalog.Catalog // after own DDL
+	gid   string           // of the distributed transaction it is part of
 	over  bool
+	left  bool // no longer counted
+
+	everywhere uint64 // ownership version when it first wrote what is on every shard
 }
 
 var _ session.Tx = (*Tx)(nil)
@@ -36,7 +39,10 @@ var _ session.Tx = (*Tx)(nil)
 func (e *Engine) begin(o session.TxOptions) *Tx {
 	id := txn.ID(e.txids.Add(1))
 	t := &Tx{e: e, c: e.conn(o.Info), o: o, units: unitSet{}}
-	t.tx = txn.New(id, e.store, e.locks, txn.Options{LockTimeout: e.lockTimeout(o.Info), MaxBytes: maxTxBytes})
+	t.c.mu.Lock()
+	t.c.mu.tx = t
+	t.c.mu.Unlock()
+	t.tx = txn.New(id, e.store(), e.locks, txn.Options{LockTimeout: e.lockTimeout(o.Info), MaxBytes: maxTxBytes})
 	return t
 }
 
@@ -46,7 +52,7 @@ const maxTxBytes = 512 << 20
 // Catalog is the catalog as the transaction sees it.
 func (t *Tx) Catalog() *catalog.Catalog {
 	if t.draft != nil {
-		return withVirtual(t.draft.Catalog())
+		return t.draft
 	}
 	if t.fixed != 0 {
 		if c := t.e.catalogAt(t.fixed); c != nil {
@@ -232,12 +238,29 @@ func (t *Tx) Commit(ctx context.Context) error {
 func (t *Tx) log(ctx context.Context, typ wal.Type, build func(ts hlc.Timestamp) ([]byte, error)) (hlc.Timestamp, error) {
 	t.over = true
 	ts, err := t.e.logTx(ctx, typ, uint64(t.tx.ID), func(ts hlc.Timestamp) ([]byte, error) {
-		if err := t.e.mayWrite(t.units); err != nil {
+		if err := t.mayCommit(); err != nil {
 			return nil, err
 		}
 		return build(ts)
 	}, t.tx.End)
 	return ts, err
+}
+
+// mayCommit holds that nothing has moved since the writes; the shard's mu is held.
+func (t *Tx) mayCommit() error {
+	if err := t.e.sameShards(t.everywhere); err != nil {
+		return err
+	}
+	return t.e.mayWrite(t.units)
+}
+
+// writesEverywhere notes that what is written has to be on every shard.
+func (t *Tx) writesEverywhere() {
+	t.e.mu.Lock()
+	defer t.e.mu.Unlock()
+	if t.everywhere == 0 {
+		t.everywhere = t.e.mu.adopted
+	}
 }
 
 // commitAsOwner is the commit point of a distributed transaction: one record with this
@@ -275,7 +298,7 @@ func (t *Tx) Rollback(context.Context) error {
 func (t *Tx) Prepare(ctx context.Context, gid string) error {
 	defer t.e.leave(t)
 	t.over = true
-	ts, err := t.e.prepareTx(ctx, gid, t.tx, t.units)
+	ts, err := t.e.prepareTx(ctx, gid, t)
 	if err != nil {
 		if types.CodeOf(err) != "40003" {
 			t.tx.End()
@@ -352,7 +375,7 @@ func cut(s string, sep byte) (before, after string, found bool) {
 
 // Explain gives the lines of EXPLAIN.
 func (t *Tx) Explain(ctx context.Context, q *plan.Query, analyze bool, env *exec.Env) ([]string, error) {
-	lines := plan.Explain(q, nil)
+	lines := plan.Explain(q.Root, nil)
 	if !analyze {
 		return lines, nil
 	}

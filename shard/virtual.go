@@ -71,7 +71,7 @@ func (e *Engine) virtualRows(ctx context.Context, t *Tx, rel *catalog.Relation) 
 
 // catalogRows are the stored rows of the newest catalog.
 func (e *Engine) catalogRows() ([]types.Row, error) {
-	sn := e.store.Snapshot(e.store.Visible(), skipIntents)
+	sn := e.store().Snapshot(e.store().Visible(), skipIntents)
 	defer sn.Close()
 	it := sn.Scan([]byte{catalogPrefix}, []byte{catalogPrefix + 1}, false)
 	defer it.Close()

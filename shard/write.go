@@ -46,6 +46,7 @@ func (s *source) place(ctx context.Context, t *table, row types.Row) (uint32, er
 // touch notes that the transaction writes a unit.
 func (s *source) touch(ctx context.Context, t *table, u placement.Unit) error {
 	if !t.placer.Spread() {
+		s.t.writesEverywhere()
 		return nil
 	}
 	if _, ok := s.t.units[u]; ok {
@@ -141,7 +142,7 @@ func (s *source) insert(ctx context.Context, t *table, row types.Row) error {
 // unique takes the lock of a unique entry's value and looks at the newest entries, not
 // at the snapshot: 23505 when another row has it. except is the row's own former entry.
 func (s *source) unique(ctx context.Context, t *table, e entry, row types.Row, except []byte) error {
-	other, err := s.uniqueHolder(ctx, e, except)
+	other, err := s.uniqueHolder(ctx, t, e, except)
 	if err != nil || other == nil {
 		return err
 	}
@@ -149,14 +150,14 @@ func (s *source) unique(ctx context.Context, t *table, e entry, row types.Row, e
 }
 
 // uniqueHolder finds the entry of another row with the same unique value.
-func (s *source) uniqueHolder(ctx context.Context, e entry, except []byte) ([]byte, error) {
+func (s *source) uniqueHolder(ctx context.Context, t *table, e entry, except []byte) ([]byte, error) {
 	if !e.index.Unique || e.nulls && !e.index.NullsNotDistinct {
 		return nil, nil
 	}
 	if err := s.t.tx.Lock(ctx, append([]byte{'u'}, e.prefix...), txn.Update, txn.Block, 0); err != nil {
 		return nil, err
 	}
-	sn := s.e.store.Snapshot(s.e.store.Visible(), nil)
+	sn := s.e.store().Snapshot(s.e.store().Visible(), nil)
 	defer sn.Close()
 	it := txn.View{Snapshot: sn, Tx: s.t.tx}.Scan(e.prefix, prefixEnd(e.prefix), false)
 	defer it.Close()
@@ -165,15 +166,32 @@ func (s *source) uniqueHolder(ctx context.Context, e entry, except []byte) ([]by
 		if bytes.Equal(k, e.key) || bytes.Equal(k, except) {
 			continue
 		}
-		_, unit, err := e.index.rowKeyOf(0, k)
+		live, err := s.live(t, e.index, k)
 		if err != nil {
 			return nil, err
 		}
-		if s.e.ownsIndexed(e.index.Index, s.t, unit) {
+		if live {
 			return slices.Clone(k), nil
 		}
 	}
 	return nil, it.Err()
+}
+
+// live tells whether an index entry leads to a row of this shard that has its value.
+func (s *source) live(t *table, x *index, key []byte) (bool, error) {
+	rk, unit, err := x.rowKeyOf(t.rel.OID, key)
+	if err != nil || !s.e.owns(t.unit(unit), t) {
+		return false, err
+	}
+	value, ok, err := s.t.tx.Newest(rk)
+	if err != nil || !ok {
+		return false, err
+	}
+	row, err := t.decode(value, nil)
+	if err != nil {
+		return false, err
+	}
+	return t.hasEntry(x, unit, row, key)
 }
 
 // duplicateKey is 23505 as PostgreSQL words it.
@@ -260,7 +278,7 @@ func (s *source) conflicting(ctx context.Context, t *table, o *plan.OnConflict, 
 		if !arbiter(e.index.OID) {
 			continue
 		}
-		other, err := s.uniqueHolder(ctx, e, nil)
+		other, err := s.uniqueHolder(ctx, t, e, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -251,7 +251,11 @@ func (s *Store) resolveOp(b *pebble.Batch, eff Effect, op Op) error {
 // ramp watches the first writes after a start. Pebble begins with a tiny memtable,
 // doubles it at each rotation and flushes none before a full one's worth is queued:
 // every read would search all of them. So while they grow, more than two are flushed.
-type ramp struct{ written, looked int }
+type ramp struct {
+	written  int             // bytes since the start
+	looked   int             // written when the memtables were last counted
+	flushing <-chan struct{} // closed when the last flush is through, nil before the first
+}
 
 const (
 	rampBytes     = memTableBytes * memTablesMax
@@ -268,9 +272,24 @@ func (r *ramp) wrote(db *pebble.DB, bytes int) error {
 		return nil
 	}
 	r.looked = r.written
-	if db.Metrics().MemTable.Count <= rampMemTables {
+	if !r.idle() || db.Metrics().MemTable.Count <= rampMemTables {
 		return nil
 	}
-	_, err := db.AsyncFlush()
+	flushing, err := db.AsyncFlush()
+	r.flushing = flushing
 	return err
+}
+
+// idle reports whether no flush is under way: another one now would only cut off one
+// more small memtable behind it.
+func (r *ramp) idle() bool {
+	if r.flushing == nil {
+		return true
+	}
+	select {
+	case <-r.flushing:
+		return true
+	default:
+		return false
+	}
 }

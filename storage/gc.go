@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -74,7 +75,7 @@ func (s *Store) raiseHorizon(ts hlc.Timestamp) error {
 	if ts <= s.Horizon() {
 		return nil
 	}
-	if err := s.db.Set(keyHorizon, encodeHorizon(ts), pebble.NoSync); err != nil {
+	if err := s.db.Set(keyHorizon, binary.LittleEndian.AppendUint64(nil, uint64(ts)), pebble.NoSync); err != nil {
 		return err
 	}
 	s.horizon.Store(uint64(ts))

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -84,8 +83,4 @@ func (s *Store) each(space byte, lo, hi []byte, f func(key, value []byte) error)
 		}
 	}
 	return it.Error()
-}
-
-func encodeHorizon(ts hlc.Timestamp) []byte {
-	return binary.LittleEndian.AppendUint64(nil, uint64(ts))
 }

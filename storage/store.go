@@ -63,6 +63,7 @@ const (
 	defaultCacheBytes = 64 << 20
 	memTableBytes     = 16 << 20
 	memTablesMax      = 4
+	cachedMemTables   = 2 // Pebble takes memtables out of its cache: the active one and one being flushed
 	blockBytes        = 32 << 10
 	bloomBitsPerKey   = 10
 )
@@ -87,7 +88,7 @@ func Open(opts Options) (*Store, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	cache := pebble.NewCache(opts.CacheBytes)
+	cache := pebble.NewCache(opts.CacheBytes + cachedMemTables*memTableBytes)
 	defer cache.Unref()
 	db, err := pebble.Open(opts.Dir, pebbleOptions(opts, cache))
 	if err != nil {

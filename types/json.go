@@ -35,6 +35,7 @@ type JSON struct {
 	Num   *apd.Decimal
 	Elems []JSON   // of an array, or the values of an object
 	Keys  []string // of an object, beside Elems
+	Raw   string   // the text it was read from, if ParseJSONText read it
 }
 
 // String names the kind as jsonb_typeof does.
@@ -46,6 +47,13 @@ func (k JSONKind) String() string {
 // 22P05 for a zero character, which jsonb cannot hold.
 func ParseJSON(s string) (JSON, error) {
 	p := jsonParser{s: s, build: true}
+	return p.document()
+}
+
+// ParseJSONText is ParseJSON for type json, which keeps its text: objects keep the
+// order of their keys and duplicates, and every value its own text in Raw.
+func ParseJSONText(s string) (JSON, error) {
+	p := jsonParser{s: s, build: true, verbatim: true}
 	return p.document()
 }
 
@@ -226,6 +234,8 @@ type jsonParser struct {
 	i     int
 	depth int
 	build bool
+	// verbatim keeps key order, duplicates and each value's text
+	verbatim bool
 }
 
 func (p *jsonParser) document() (JSON, error) {
@@ -280,6 +290,15 @@ func (p *jsonParser) unexpected(wanted string) error {
 
 func (p *jsonParser) value() (JSON, error) {
 	p.skip()
+	start := p.i
+	j, err := p.anyValue()
+	if p.verbatim && err == nil {
+		j.Raw = p.s[start:p.i]
+	}
+	return j, err
+}
+
+func (p *jsonParser) anyValue() (JSON, error) {
 	if p.i == len(p.s) {
 		return JSON{}, p.unexpected("")
 	}
@@ -388,6 +407,9 @@ func (p *jsonParser) object() (JSON, error) {
 	if !p.build {
 		return JSON{Kind: JSONObject}, nil
 	}
+	if p.verbatim {
+		return JSON{Kind: JSONObject, Keys: keys, Elems: elems}, nil
+	}
 	return NewJSONObject(keys, elems), nil
 }
 
@@ -417,6 +439,9 @@ func (p *jsonParser) number() (JSON, error) {
 		return JSON{}, p.bad("Token \"" + p.s[start:p.i] + "\" is invalid.")
 	}
 	if !p.build {
+		return JSON{Kind: JSONNumber}, nil
+	}
+	if p.verbatim {
 		return JSON{Kind: JSONNumber}, nil
 	}
 	v, err := ParseNumeric(p.s[start:p.i])

@@ -7,10 +7,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"pgregory.net/rapid"
 )
 
@@ -92,7 +94,7 @@ func TestEveryBytePosition(t *testing.T) {
 	files, ends, durable := smallLog(t)
 	last := ends[len(ends)-1]
 	var raw []byte
-	edit(t, files, func(b []byte) []byte { raw = b[dataOffset:]; return b })
+	edit(t, files, func(b []byte) []byte { raw = slices.Clone(b[dataOffset:]); return b })
 	check := func(how string, at LSN, fs *vfs.MemFS) {
 		t.Helper()
 		l, err := Open(Options{FS: fs, Dir: "wal", SegmentBytes: smallSegment})
@@ -388,4 +390,72 @@ func TestReleasedTermsSurvive(t *testing.T) {
 	if err := l.WaitFlushed(context.Background(), l.End()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestDiskFailsDuringCutAndReset lets the disk fail at each of its operations in turn:
+// the log fails for good, and a start finds the log as it was or as it was to become.
+func TestDiskFailsDuringCutAndReset(t *testing.T) {
+	for name, change := range map[string]func(l *Log) error{
+		"cut":   func(l *Log) error { return l.TruncateTo(3084) },
+		"reset": func(l *Log) error { return l.Reset(Base{LSN: 777, Chain: 5, Terms: []TermStart{{Term: 4, LSN: 1}}}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for n, survived := 1, false; !survived; n++ {
+				synctest.Test(t, func(t *testing.T) { survived = failAt(t, n, name, change) })
+			}
+		})
+	}
+}
+
+// failAt runs change on a log whose disk fails at the nth write operation from then on,
+// and reports whether there was no nth one.
+func failAt(t *testing.T, n int, name string, change func(*Log) error) (survived bool) {
+	mem := vfs.NewCrashableMem()
+	var countdown atomic.Int64
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose && countdown.Add(-1) == 0 {
+			return errorfs.ErrInjected
+		}
+		return nil
+	}))
+	told := 0
+	l, err := Open(Options{FS: fs, Dir: "wal", SegmentBytes: smallSegment, Fatal: func(error) { told++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, 1, TypeTermStart, nil)
+	for range 6 {
+		mustAppend(t, l, 1, TypeTxn, make([]byte, 3000))
+	}
+	mustFlush(t, l)
+	old := l.End()
+	synctest.Wait() // for the filler
+	countdown.Store(int64(n))
+	err = change(l)
+	synctest.Wait() // for the filler again, which may have met the failure instead
+	survived = countdown.Load() > 0
+	countdown.Store(0)
+	if survived != (err == nil && l.Err() == nil && told == 0) || told > 1 {
+		t.Fatalf("operation %d failed: %s = %v, Err = %v, told %d times", n, name, err, l.Err(), told)
+	}
+	want := l.End()
+	crashed := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(uint64(n), 3))})
+	if err := l.Close(); survived && err != nil {
+		t.Fatal(err)
+	}
+	l = openTest(t, crashed)
+	defer closeTest(t, l)
+	switch end := l.End(); {
+	case survived && end != want, end != old && end != 3084 && end != 777:
+		t.Fatalf("operation %d failed: the log ends at %v", n, end)
+	case end == 777:
+		if got := fmt.Sprint(l.Start(), l.Terms()); got != "0/00000309 [{4 0/00000001}]" {
+			t.Fatalf("operation %d failed: the new log is %s", n, got)
+		}
+	default:
+		if got := len(readAll(t, l, 0)); (end == old) != (got == 7) {
+			t.Fatalf("operation %d failed: %d records up to %v", n, got, end)
+		}
+	}
+	return survived
 }

@@ -120,25 +120,32 @@ func (l *Log) walkSegment(start, lsn LSN) (p point, err error) {
 // TruncateTo cuts the log so that it ends at lsn, durably: a standby does so to what
 // the new term's primary does not have. Readers above lsn get ErrTruncated.
 func (l *Log) TruncateTo(lsn LSN) error {
+	failed, err := l.truncate(lsn)
+	if failed {
+		l.tell(err)
+	}
+	return err
+}
+
+func (l *Log) truncate(lsn LSN) (failed bool, err error) {
 	l.disk.Lock()
 	defer l.disk.Unlock()
 	if err := l.flushLocked(); err != nil {
-		return err
+		return false, err
 	}
 	p, err := l.locate(lsn)
 	if err != nil {
-		return err
+		return false, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.mu.err != nil {
-		return l.mu.err
-	}
-	if l.mu.end.lsn != l.disk.written.lsn {
-		return fmt.Errorf("%w: records were appended while the log was cut", ErrRefused)
-	}
-	if lsn == l.mu.end.lsn {
-		return nil
+	switch {
+	case l.mu.err != nil:
+		return false, l.mu.err
+	case l.mu.end.lsn != l.disk.written.lsn:
+		return false, fmt.Errorf("%w: records were appended while the log was cut", ErrRefused)
+	case lsn == l.mu.end.lsn:
+		return false, nil
 	}
 	s := l.disk.state
 	s.pending, s.newest, s.terms = pendingCut, l.segmentOf(lsn), termsBelow(l.mu.terms, lsn)
@@ -149,36 +156,40 @@ func (l *Log) TruncateTo(lsn LSN) error {
 // Reset throws the log away and begins an empty one at base, durably: what follows a
 // base copy. Readers get ErrTruncated.
 func (l *Log) Reset(base Base) error {
+	failed, err := l.reset(base)
+	if failed {
+		l.tell(err)
+	}
+	return err
+}
+
+func (l *Log) reset(base Base) (failed bool, err error) {
 	l.disk.Lock()
 	defer l.disk.Unlock()
 	if err := l.flushLocked(); err != nil {
-		return err
+		return false, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.mu.err != nil {
-		return l.mu.err
+		return false, l.mu.err
 	}
 	if base.Chain == 0 && base.LSN == 0 {
 		base.Chain = chainStart
 	}
-	s := state{
+	return l.rebuild(state{
 		start: base.LSN, newest: base.LSN, pending: pendingReset, base: base,
 		terms: termsBelow(base.Terms, base.LSN),
-	}
-	return l.rebuild(s, l.finishReset)
+	}, l.finishReset)
 }
 
 // rebuild stores what is about to be done, lets finish do it, and takes over the new
-// end. Both locks are held.
-func (l *Log) rebuild(s state, finish func() error) error {
+// end. Both locks are held; if the disk fails, the caller tells once they are not.
+func (l *Log) rebuild(s state, finish func() error) (failed bool, err error) {
+	defer l.wakeAll()
 	if err := l.rebuildFiles(s, finish); err != nil {
 		l.mu.err = fmt.Errorf("wal: the log failed: %w", err)
-		l.wakeAll()
-		if l.opts.Fatal != nil {
-			defer l.opts.Fatal(err)
-		}
-		return err
+		return true, err
 	}
 	l.mu.end = l.disk.written
 	l.mu.tail = tail{}
@@ -189,8 +200,7 @@ func (l *Log) rebuild(s state, finish func() error) error {
 			r.err = ErrTruncated
 		}
 	}
-	l.wakeAll()
-	return nil
+	return false, nil
 }
 
 func (l *Log) rebuildFiles(s state, finish func() error) error {

@@ -359,12 +359,17 @@ func (l *Log) fail(err error) error {
 	l.wakeAll()
 	l.mu.Unlock()
 	if first {
-		l.opts.Logger.Error("log failed", "dir", l.opts.Dir, "err", err)
-		if l.opts.Fatal != nil {
-			l.opts.Fatal(err)
-		}
+		l.tell(err)
 	}
 	return err
+}
+
+// tell lets the log's owner know that it has failed. No lock of mu may be held.
+func (l *Log) tell(err error) {
+	l.opts.Logger.Error("log failed", "dir", l.opts.Dir, "err", err)
+	if l.opts.Fatal != nil {
+		l.opts.Fatal(err)
+	}
 }
 
 // wakeAll lets everyone who waits look again.

@@ -78,7 +78,7 @@ func fold(f func(ctx *Context, a, b types.Value) (types.Value, error)) aggFunc {
 func pickAggregates() map[string]aggFunc {
 	extreme := func(sign int) aggFunc {
 		return fold(func(_ *Context, a, b types.Value) (types.Value, error) {
-			if types.Compare(a, b)*sign >= 0 {
+			if types.Compare(a, b)*sign > 0 {
 				return a, nil
 			}
 			return b, nil

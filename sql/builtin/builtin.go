@@ -32,6 +32,9 @@ type Func struct {
 	// Eval computes the value; nil for aggregates, window functions, set-returning
 	// functions and what is not built. Arguments are of the types the resolution said.
 	Eval func(ctx *Context, args []types.Value) (types.Value, error)
+	// typed makes Eval for calls whose argument types matter: those that take "any" or
+	// anyelement and print it. Resolution puts it into the call's own copy of the Func.
+	typed typedFunc
 	// EvalSet gives a set-returning function's rows: one value, or one per column.
 	EvalSet func(ctx *Context, args []types.Value) (iter.Seq2[types.Row, error], error)
 	// RetType gives the result's type where it is not Ret (polymorphic, or with a modifier).

@@ -108,7 +108,7 @@ func orderFunc(fn *Func) evalFunc {
 			sign = -1
 		}
 		return func(ctx *Context, a []types.Value) (types.Value, error) {
-			if c, err := compare(ctx, a[0], a[1]); err != nil || c*sign >= 0 {
+			if c, err := compare(ctx, a[0], a[1]); err != nil || c*sign > 0 {
 				return a[0], err
 			}
 			return a[1], nil

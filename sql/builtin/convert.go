@@ -55,6 +55,17 @@ func converter(from, to types.OID) convertFunc {
 	return nil
 }
 
+// signChanges tells of casts between int4 and the OID types: PostgreSQL takes the same
+// 32 bits, but a Value holds the number, which has a sign in the one and none in the other.
+func signChanges(from, to types.OID) bool {
+	return from == types.Int4OID && isOID(to) || to == types.Int4OID && isOID(from)
+}
+
+func isOID(oid types.OID) bool {
+	_, named := regClass(oid)
+	return named || oid == types.OIDOID
+}
+
 // castFunc makes the functions of casts: type(value), and type(value, modifier[, explicit]).
 func castFunc(fn *Func) func(*Context, []types.Value) (types.Value, error) {
 	info := types.Lookup(fn.Ret)
@@ -92,6 +103,9 @@ func checkInt(n int64, oid types.OID) (types.Value, error) {
 }
 
 func toInt(from, to types.OID) convertFunc {
+	if to == types.Int4OID && isOID(from) {
+		return func(_ *Context, v types.Value) (types.Value, error) { return types.Int(int64(int32(v.AsInt()))), nil }
+	}
 	switch from {
 	case types.Float4OID, types.Float8OID:
 		return func(_ *Context, v types.Value) (types.Value, error) { return floatToInt(v.AsFloat(), to) }
@@ -198,6 +212,11 @@ func toText(from, to types.OID) convertFunc {
 		switch {
 		case from == types.BoolOID && v.AsBool():
 			return types.Text("true"), nil
+		case from == types.Int4OID && to == types.CharOID:
+			if n := v.AsInt(); n < -128 || n > 127 {
+				return types.Null, types.Errorf("22003", "\"char\" out of range")
+			}
+			return types.Int(int64(uint8(v.AsInt()))), nil
 		case from == types.BoolOID:
 			return types.Text("false"), nil
 		}

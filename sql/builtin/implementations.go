@@ -10,8 +10,11 @@ import (
 type (
 	evalFunc    = func(ctx *Context, args []types.Value) (types.Value, error)
 	evalSetFunc = func(ctx *Context, args []types.Value) (iter.Seq2[types.Row, error], error)
-	retFunc     = func(args []types.Type) types.Type
-	aggFunc     = func(fn *Func) *Aggregate
+	// typedFunc makes a function for the types of a call's arguments; variadic says that
+	// the last one is an array written VARIADIC.
+	typedFunc = func(args []types.OID, variadic bool) evalFunc
+	retFunc   = func(args []types.Type) types.Type
+	aggFunc   = func(fn *Func) *Aggregate
 )
 
 // implementations gathers what the files of this package build, by name or, where
@@ -19,16 +22,18 @@ type (
 func implementations() (map[string]evalFunc, map[string]evalSetFunc, map[string]aggFunc, map[string]retFunc) {
 	evals := make(map[string]evalFunc)
 	for _, group := range []map[string]evalFunc{
-		boolFuncs(), intFuncs(), floatFuncs(), mathFuncs(), numericFuncs(),
+		boolFuncs(), intFuncs(), floatFuncs(), mathFuncs(), numericFuncs(), textFuncs(), padFuncs(), likeFuncs(), regexpFuncs(), byteaFuncs(), bitFuncs(),
+		dateFuncs(), intervalFuncs(), timeFieldFuncs(), jsonFuncs(), jsonBuildFuncs(), jsonEditFuncs(),
+		arrayFuncs(), vectorFuncs(), systemFuncs(), catalogFuncs(), sequenceFuncs(), miscFuncs(),
 	} {
 		maps.Copy(evals, group)
 	}
 	sets := make(map[string]evalSetFunc)
-	for _, group := range []map[string]evalSetFunc{} {
+	for _, group := range []map[string]evalSetFunc{seriesFuncs(), jsonSetFuncs(), textSetFuncs(), catalogSetFuncs()} {
 		maps.Copy(sets, group)
 	}
 	aggs := make(map[string]aggFunc)
-	for _, group := range []map[string]aggFunc{countAggregates(), sumAggregates(), momentAggregates(), pickAggregates()} {
+	for _, group := range []map[string]aggFunc{countAggregates(), sumAggregates(), momentAggregates(), pickAggregates(), collectAggregates()} {
 		maps.Copy(aggs, group)
 	}
 	return evals, sets, aggs, nil

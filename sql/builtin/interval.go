@@ -67,3 +67,107 @@ func divInterval(a types.Interval, by float64) (types.Value, error) {
 	out.Micros = int64(math.RoundToEven(float64(a.Micros)/by + secRest*1e6))
 	return types.IntervalValue(out), nil
 }
+
+func intervalFuncs() map[string]evalFunc {
+	combine := func(sign int) evalFunc {
+		return func(_ *Context, a []types.Value) (types.Value, error) {
+			y := a[1].AsInterval()
+			if sign < 0 {
+				var err error
+				if y, err = negInterval(y); err != nil {
+					return types.Null, err
+				}
+			}
+			sum, err := addIntervals(a[0].AsInterval(), y)
+			return types.IntervalValue(sum), err
+		}
+	}
+	return map[string]evalFunc{
+		"interval_pl": combine(1), "interval_mi": combine(-1),
+		"interval_um": func(_ *Context, a []types.Value) (types.Value, error) {
+			out, err := negInterval(a[0].AsInterval())
+			return types.IntervalValue(out), err
+		},
+		"interval_mul": func(_ *Context, a []types.Value) (types.Value, error) {
+			return mulInterval(a[0].AsInterval(), a[1].AsFloat())
+		},
+		"mul_d_interval": func(_ *Context, a []types.Value) (types.Value, error) {
+			return mulInterval(a[1].AsInterval(), a[0].AsFloat())
+		},
+		"interval_div": func(_ *Context, a []types.Value) (types.Value, error) {
+			return divInterval(a[0].AsInterval(), a[1].AsFloat())
+		},
+		"justify_hours":    justify(justifyHours),
+		"justify_days":     justify(justifyDays),
+		"justify_interval": justify(justifyBoth),
+		"make_interval":    makeInterval,
+	}
+}
+
+func justify(f func(*types.Interval)) evalFunc {
+	return func(_ *Context, a []types.Value) (types.Value, error) {
+		iv := a[0].AsInterval()
+		f(&iv)
+		return types.IntervalValue(iv), nil
+	}
+}
+
+func justifyHours(iv *types.Interval) {
+	iv.Days += int32(iv.Micros / types.MicrosPerDay)
+	iv.Micros %= types.MicrosPerDay
+	if iv.Days > 0 && iv.Micros < 0 {
+		iv.Micros += types.MicrosPerDay
+		iv.Days--
+	} else if iv.Days < 0 && iv.Micros > 0 {
+		iv.Micros -= types.MicrosPerDay
+		iv.Days++
+	}
+}
+
+func justifyDays(iv *types.Interval) {
+	iv.Months += iv.Days / 30
+	iv.Days %= 30
+	if iv.Months > 0 && iv.Days < 0 {
+		iv.Days += 30
+		iv.Months--
+	} else if iv.Months < 0 && iv.Days > 0 {
+		iv.Days -= 30
+		iv.Months++
+	}
+}
+
+func justifyBoth(iv *types.Interval) {
+	iv.Days += int32(iv.Micros / types.MicrosPerDay)
+	iv.Micros %= types.MicrosPerDay
+	iv.Months += iv.Days / 30
+	iv.Days %= 30
+	if iv.Months > 0 && (iv.Days < 0 || iv.Days == 0 && iv.Micros < 0) {
+		iv.Days += 30
+		iv.Months--
+	} else if iv.Months < 0 && (iv.Days > 0 || iv.Days == 0 && iv.Micros > 0) {
+		iv.Days -= 30
+		iv.Months++
+	}
+	if iv.Days > 0 && iv.Micros < 0 {
+		iv.Micros += types.MicrosPerDay
+		iv.Days--
+	} else if iv.Days < 0 && iv.Micros > 0 {
+		iv.Micros -= types.MicrosPerDay
+		iv.Days++
+	}
+}
+
+func makeInterval(_ *Context, a []types.Value) (types.Value, error) {
+	months := a[0].AsInt()*12 + a[1].AsInt()
+	days := a[2].AsInt()*7 + a[3].AsInt()
+	seconds := math.RoundToEven(a[6].AsFloat() * 1e6)
+	if math.IsNaN(seconds) || math.Abs(seconds) >= 0x1p62 || months != int64(int32(months)) || days != int64(int32(days)) {
+		return types.Null, errIntervalRange
+	}
+	micros := a[4].AsInt()*types.MicrosPerHour + a[5].AsInt()*types.MicrosPerMinute
+	total, err := addInts(micros, int64(seconds), types.Int8OID)
+	if err != nil {
+		return types.Null, errIntervalRange
+	}
+	return types.IntervalValue(types.Interval{Months: int32(months), Days: int32(days), Micros: total.AsInt()}), nil
+}

@@ -342,3 +342,10 @@ func factorial(ctx *Context, a []types.Value) (types.Value, error) {
 	}
 	return types.CheckNumeric(fromSigned(out, 0))
 }
+
+// unsigned makes a numeric of a value that counts without a sign (pg_lsn, xid8).
+func unsigned(v types.Value) *apd.Decimal {
+	d := new(apd.Decimal)
+	d.Coeff.SetUint64(uint64(v.AsInt()))
+	return d
+}

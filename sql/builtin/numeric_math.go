@@ -49,13 +49,7 @@ func sqrtNumeric(d *apd.Decimal) (*apd.Decimal, error) {
 		return d, nil
 	}
 	weight, _ := leadingDigit(d)
-	sweight := 0
-	if weight >= 0 {
-		sweight = (weight+1)*decDigits/2 - 1
-	} else {
-		sweight = 1 - (1-(weight+1)*decDigits)/2
-	}
-	scale := clampScale(minSignificantDigits-sweight, d)
+	scale := clampScale(minSignificantDigits-(weight*decDigits/2+1), d)
 	return compute(scale+max(decimalWeight(d), 0)+10, scale, func(c *apd.Context, out *apd.Decimal) (apd.Condition, error) {
 		return c.Sqrt(out, d)
 	})
@@ -190,9 +184,9 @@ func powNumeric(x, y *apd.Decimal) (*apd.Decimal, error) {
 	if weight > 131072 {
 		return nil, types.Errorf("22003", "value overflows numeric format")
 	}
-	scale := clampScale(minSignificantDigits-int(weight), x)
+	scale := clampScale(minSignificantDigits, x)
 	if !integer {
-		scale = clampScale(scale, y)
+		scale = clampScale(minSignificantDigits-int(weight), x, y)
 	}
 	if weight < -float64(maxResultScale) {
 		return &apd.Decimal{Exponent: int32(-scale)}, nil

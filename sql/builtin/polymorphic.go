@@ -122,9 +122,6 @@ func (b *binding) concrete(param, arg types.OID) types.OID {
 	case types.AnyCompatibleArrayOID:
 		return orUnknown(types.ArrayOf(b.compatible), arg)
 	case types.AnyOID:
-		if arg == types.UnknownOID {
-			return types.TextOID
-		}
 		return arg
 	}
 	return param

@@ -9,6 +9,8 @@ import (
 
 // Call is a resolved call: which function, and what each argument becomes.
 type Call struct {
+	// Func is the function, made for these argument types: call its Eval, not that of
+	// FuncByOID or Operator.Fn.
 	Func *Func
 	// Args are the types to which the actual arguments must be cast, one for each
 	// argument written, then Defaults for those left out. The arguments that a
@@ -67,6 +69,7 @@ type candidate struct {
 	fn       *Func
 	params   []types.OID // one per argument written
 	expanded bool        // variadic arguments are taken singly
+	explicit bool        // the last argument was written VARIADIC
 	order    []int       // parameter → argument, for calls by name
 	defaults []types.Value
 }
@@ -98,7 +101,7 @@ func layOut(fn *Func, n int, how Notation) *candidate {
 		if how.Variadic && !fn.Variadic {
 			return nil
 		}
-		return &candidate{fn: fn, params: fn.Args}
+		return &candidate{fn: fn, params: fn.Args, explicit: how.Variadic}
 	case how.Variadic:
 		return nil
 	case fn.Variadic && n >= len(fn.Args):
@@ -261,6 +264,11 @@ func (c *candidate) call(args []types.OID) (*Call, error) {
 	if c.expanded && !isAny(c.params[len(c.params)-1]) {
 		out.Pack = len(c.fn.Args) - 1
 		out.PackElem = out.Args[out.Pack]
+	}
+	if c.fn.typed != nil {
+		bound := *c.fn
+		bound.Eval = c.fn.typed(out.Args, c.explicit)
+		out.Func = &bound
 	}
 	out.Ret, err = b.result(c.fn)
 	return out, err

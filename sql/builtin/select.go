@@ -138,8 +138,9 @@ func lastGasp(args []types.OID, params [][]types.OID, left []int) int {
 		return -1
 	}
 	best := -1
+	assumed := slices.Repeat([]types.OID{known}, len(args))
 	for _, c := range left {
-		if !slices.ContainsFunc(params[c], func(p types.OID) bool { return !canCoerce(known, p, 'i') }) {
+		if canCoerceAll(assumed, params[c]) {
 			if best >= 0 {
 				return -1
 			}

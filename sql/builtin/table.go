@@ -143,7 +143,7 @@ func (t *table) addOperator(f []string) {
 // addCast takes a row of casts.tsv: source, target, function, context, method.
 func (t *table) addCast(f []string) {
 	c := &Cast{From: oidOf(f[0]), To: oidOf(f[1]), Context: f[3][0]}
-	if f[4] != "b" {
+	if f[4] != "b" || signChanges(c.From, c.To) {
 		c.Eval = converter(c.From, c.To)
 	}
 	if fn := oidOf(f[2]); fn != 0 {
@@ -171,6 +171,7 @@ func signature(fn *Func) string {
 // bind gives every function of the table what computes it: by its signature, else by its name.
 func (t *table) bind() {
 	evals, sets, aggs, rets := implementations()
+	typed := typedFuncs()
 	for _, fn := range t.funcs {
 		sig := signature(fn)
 		if fn.Kind == 'a' {
@@ -183,6 +184,7 @@ func (t *table) bind() {
 			fn.EvalSet = pick(sets, sig, fn.Name)
 		} else if fn.Kind == 'f' {
 			fn.Eval = pick(evals, sig, fn.Name)
+			fn.typed = pick(typed, sig, fn.Name)
 			if fn.Eval == nil {
 				fn.Eval = castFunc(fn)
 			}
@@ -206,7 +208,7 @@ func (f *Func) Supported() bool {
 	case 'w':
 		return true
 	}
-	return f.Eval != nil || f.EvalSet != nil
+	return f.Eval != nil || f.EvalSet != nil || f.typed != nil
 }
 
 // Funcs gives all functions, supported or not, in the order of their OIDs; read only.

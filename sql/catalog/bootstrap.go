@@ -24,10 +24,16 @@ func Bootstrap(database, superuser, password string) (*Catalog, []Change, error)
 		OID: SuperuserOID, Name: superuser, Superuser: true, Login: true, Inherit: true, CreateDB: true,
 		CreateRole: true, Replication: true, BypassRLS: true, ConnLimit: -1, Password: password,
 	})
-	e.PutSchema(&Schema{OID: PgCatalogOID, Name: "pg_catalog", Owner: SuperuserOID, System: true, Comment: "system catalog schema"})
-	e.PutSchema(&Schema{OID: InformationSchemaOID, Name: "information_schema", Owner: SuperuserOID, System: true})
-	e.PutSchema(&Schema{OID: PublicOID, Name: "public", Owner: SuperuserOID, Comment: "standard public schema"})
-	e.PutSchema(&Schema{OID: HeliosSchemaOID, Name: "helios", Owner: SuperuserOID, System: true, Comment: "cluster views and functions"})
+	for _, s := range []Schema{
+		{OID: PgCatalogOID, Name: "pg_catalog", System: true, Comment: "system catalog schema"},
+		{OID: InformationSchemaOID, Name: "information_schema", System: true},
+		{OID: PublicOID, Name: "public", Comment: "standard public schema"},
+		{OID: HeliosSchemaOID, Name: "helios", System: true, Comment: "cluster views and functions"},
+	} {
+		s.Owner = SuperuserOID
+		s.ACL = []Grant{{SuperuserOID, SuperuserOID, "UC", ""}, {0, SuperuserOID, "U", ""}}
+		e.PutSchema(&s)
+	}
 	rows, err := e.Rows()
 	if err != nil {
 		return nil, nil, err

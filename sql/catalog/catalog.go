@@ -98,7 +98,8 @@ func (c *Catalog) ByOID(oid types.OID) (*Relation, bool) {
 // Resolve finds the relation that a name means under a search path: 42P01 when there
 // is none, 0A000 when the name belongs to another database. As in PostgreSQL
 // pg_catalog is searched first unless the path names it; schemas of the path that do
-// not exist are skipped.
+// not exist are skipped. Schema helios is searched last wherever it stands, because
+// "$user" brings it into the path of a user of that name.
 func (c *Catalog) Resolve(searchPath []string, name sql.Name) (*Relation, error) {
 	schema, rel, err := c.splitName(name)
 	if err != nil {
@@ -116,15 +117,24 @@ func (c *Catalog) Resolve(searchPath []string, name sql.Name) (*Relation, error)
 		}
 	}
 	for _, s := range searchPath {
-		if r, ok := c.Relation(s, rel); ok {
+		if r, ok := c.Relation(s, rel); ok && s != ownSchema {
+			return r, nil
+		}
+	}
+	if slices.Contains(searchPath, ownSchema) {
+		if r, ok := c.Relation(ownSchema, rel); ok {
 			return r, nil
 		}
 	}
 	return nil, types.Errorf("42P01", "relation %q does not exist", rel)
 }
 
+// ownSchema holds the cluster's views and functions, and hidden tables.
+const ownSchema = "helios"
+
 // ResolveNew tells in which schema a new object of this name goes and its bare name:
-// 3F000 when the schema does not exist or the path names none that does.
+// 3F000 when the schema does not exist or the path names none that does. Of the path
+// system schemas are passed over.
 func (c *Catalog) ResolveNew(searchPath []string, name sql.Name) (schema, bare string, err error) {
 	schema, bare, err = c.splitName(name)
 	if err != nil {
@@ -137,7 +147,7 @@ func (c *Catalog) ResolveNew(searchPath []string, name sql.Name) (schema, bare s
 		return schema, bare, nil
 	}
 	for _, s := range searchPath {
-		if _, ok := c.schemas[s]; ok {
+		if found, ok := c.schemas[s]; ok && !found.System {
 			return s, bare, nil
 		}
 	}

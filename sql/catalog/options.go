@@ -270,7 +270,7 @@ var needs = []struct {
 	{"num_centroids", func(p *PlacementOptions) bool { return p.NumCentroids != 0 }, []Strategy{Vector}},
 	{"metric", func(p *PlacementOptions) bool { return p.Metric != "" }, []Strategy{Vector}},
 	{"shard_key", func(p *PlacementOptions) bool { return p.ShardKey != nil }, []Strategy{Hash, Range, Vector, Geo}},
-	{"colocate_with", func(p *PlacementOptions) bool { return p.ColocateWith != nil }, []Strategy{Hash, Range}},
+	{"colocate_with", func(p *PlacementOptions) bool { return p.ColocateWith != nil }, []Strategy{Hash}},
 }
 
 // check holds options that contradict each other.

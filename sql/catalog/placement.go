@@ -33,6 +33,7 @@ type Placement struct {
 	Chosen       bool      `json:"chosen,omitempty"`   // by an option, not by default
 	KeyColumns   []int16   `json:"keyColumns,omitempty"`
 	ColocationID uint32    `json:"colocationID,omitempty"` // equal for tables whose equal keys are on one shard
+	Alone        bool      `json:"alone,omitempty"`        // asked for a colocation of its own
 	SplitAt      []string  `json:"splitAt,omitempty"`      // range: upper bounds as text of the key's type, ascending
 	ZoneColumn   int16     `json:"zoneColumn,omitempty"`
 	Zones        []Zone    `json:"zones,omitempty"`

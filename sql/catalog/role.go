@@ -1,6 +1,11 @@
 package catalog
 
-import "github.com/heliosdb/helios/types"
+import (
+	"slices"
+	"strings"
+
+	"github.com/heliosdb/helios/types"
+)
 
 // Role is a user or group.
 type Role struct {
@@ -26,4 +31,37 @@ type Grant struct {
 	Grantor    types.OID `json:"grantor"`
 	Privileges string    `json:"privileges"`          // letters of PostgreSQL's aclitem, such as "arwdDxt"
 	WithGrant  string    `json:"withGrant,omitempty"` // those of them that may be granted on
+}
+
+// MemberOf tells whether a role is another one or a member of it, directly or through
+// others. Superusers are members of all.
+func (c *Catalog) MemberOf(role, of types.OID) bool {
+	seen := map[types.OID]bool{}
+	var member func(r types.OID) bool
+	member = func(r types.OID) bool {
+		if r == of {
+			return true
+		}
+		known, ok := c.RoleByOID(r)
+		if !ok || seen[r] {
+			return false
+		}
+		seen[r] = true
+		return slices.ContainsFunc(known.MemberOf, member)
+	}
+	if r, ok := c.RoleByOID(role); ok && r.Superuser {
+		return true
+	}
+	return member(role)
+}
+
+// May tells whether a role has a privilege (a letter of aclitem) on an object of this
+// owner and access list. Without a list the owner has all privileges, others none.
+func (c *Catalog) May(role, owner types.OID, acl []Grant, privilege byte) bool {
+	if c.MemberOf(role, owner) && (len(acl) == 0 || role != owner) {
+		return true
+	}
+	return slices.ContainsFunc(acl, func(g Grant) bool {
+		return strings.IndexByte(g.Privileges, privilege) >= 0 && (g.Grantee == 0 || c.MemberOf(role, g.Grantee))
+	})
 }

@@ -141,7 +141,10 @@ func (env *Env) openWork(n *plan.WorkScan) (Rows, error) {
 // openGather asks shards. Inside a sub-plan, where the same rows would be asked for
 // again and again, they are kept.
 func (env *Env) openGather(n *plan.Gather) (Rows, error) {
-	if env.frame == nil || plan.ReadsOuter(n) || writes(n) {
+	if writes(n) {
+		return env.openWritingGather(n)
+	}
+	if env.frame == nil || plan.ReadsOuter(n) {
 		return env.Source.Gather(env.run.ctx, env, n)
 	}
 	return &deferred{start: func(ctx context.Context) (Rows, error) {
@@ -159,5 +162,24 @@ func (env *Env) openGather(n *plan.Gather) (Rows, error) {
 			env.run.cached[n] = cache
 		}
 		return sliceRows(cache.rows), nil
+	}}, nil
+}
+
+// openWritingGather counts what shards wrote: the rows of RETURNING, or the numbers
+// that they answer without it.
+func (env *Env) openWritingGather(n *plan.Gather) (Rows, error) {
+	in, err := env.Source.Gather(env.run.ctx, env, n)
+	if err != nil {
+		return nil, err
+	}
+	return &pipe{input: in, each: func(_ context.Context, batch []types.Row) ([]types.Row, error) {
+		if len(n.Columns) > 0 {
+			env.run.affected += int64(len(batch))
+			return batch, nil
+		}
+		for _, row := range batch {
+			env.run.affected += row[0].AsInt()
+		}
+		return nil, nil
 	}}, nil
 }

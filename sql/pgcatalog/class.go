@@ -70,15 +70,27 @@ func (v *View) class(r *catalog.Relation) fields {
 		f["relnatts"], f["relpages"], f["reltuples"], f["relfilenode"] = len(sequenceColumns), 1, 1.0, r.OID
 		f["relacl"] = v.aclItems(r.ACL, r.Owner, "rwU")
 	}
-	checks, foreign := 0, false
+	checks := 0
 	for _, c := range r.Constraints {
 		if c.Kind == 'c' {
 			checks++
 		}
-		foreign = foreign || c.Kind == 'f'
 	}
-	f["relchecks"] = checks
+	f["relchecks"], f["relhasrules"], f["relhastriggers"] = checks, kindOf(r) == catalog.KindView, v.hasTriggers(r)
 	return f
+}
+
+// hasTriggers tells whether PostgreSQL would keep triggers for a table: those of foreign
+// keys, on both sides. psql asks for foreign keys only where there are triggers.
+func (v *View) hasTriggers(r *catalog.Relation) bool {
+	for other := range v.cat.Relations() {
+		for _, c := range other.Constraints {
+			if c.Kind == 'f' && (c.RefTable == r.OID || other.OID == r.OID) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func hasIndex(r *catalog.Relation) bool {

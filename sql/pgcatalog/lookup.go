@@ -1,7 +1,6 @@
 package pgcatalog
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/heliosdb/helios/sql"
@@ -205,16 +204,10 @@ func (l *lookup) Name(class string, oid types.OID) (string, bool) {
 	case builtin.ClassType:
 		return l.typeName(oid)
 	case builtin.ClassFunction:
-		if f, ok := v.functionByOID(oid); ok {
+		// builtin prints its own functions, which know their arguments
+		if f, ok := v.functionByOID(oid); ok && builtin.FuncByOID(oid) == nil {
 			schema, name := v.funcSchema(f)
-			if schema == "pg_catalog" {
-				return sql.QuoteIdent(name), true
-			}
 			return sql.QuoteIdent(schema) + "." + sql.QuoteIdent(name), true
-		}
-	case builtin.ClassOperator:
-		if o := builtin.OperatorByOID(oid); o != nil {
-			return o.Name, true
 		}
 	case builtin.ClassNamespace:
 		for _, s := range v.cat.Schemas() {
@@ -352,6 +345,8 @@ func (l *lookup) Definition(function string, args []types.Value) (string, bool, 
 	switch function {
 	case "pg_get_expr":
 		return args[0].AsText(), true, nil
+	case "pg_tablespace_location":
+		return "", true, nil // in the data directory
 	case "pg_get_viewdef":
 		r, ok := l.relationArg(args[0])
 		if !ok || r.Kind != catalog.KindView {
@@ -448,32 +443,4 @@ func (l *lookup) serialSequence(args []types.Value) (string, bool, error) {
 		return "", false, nil
 	}
 	return sql.QuoteIdent(q.Schema) + "." + sql.QuoteIdent(q.Name), true, nil
-}
-
-// Call answers the catalog functions without a method of their own.
-func (l *lookup) Call(function string, args []types.Value) ([]types.Row, bool, error) {
-	one := func(v types.Value) ([]types.Row, bool, error) { return []types.Row{{v}}, true, nil }
-	switch function {
-	case "pg_partition_ancestors", "pg_partition_tree":
-		return nil, true, nil // no table is partitioned in PostgreSQL's sense
-	case "pg_relation_is_publishable":
-		r, ok := l.relationArg(args[0])
-		return one(types.Bool(ok && r.Kind == catalog.KindTable && !r.Virtual))
-	case "pg_sequence_last_value":
-		if n, ok := l.view.node.LastValue(types.OID(args[0].AsInt())); ok {
-			return one(types.Int(n))
-		}
-		return one(types.Null)
-	case "pg_sequence_parameters":
-		r, ok := l.relationArg(args[0])
-		if !ok || r.Sequence == nil {
-			return nil, true, types.Errorf("42P01", "sequence %s does not exist", strconv.FormatInt(args[0].AsInt(), 10))
-		}
-		s := r.Sequence
-		return []types.Row{{
-			types.Int(s.Start), types.Int(s.Min), types.Int(s.Max), types.Int(s.Increment), types.Bool(s.Cycle),
-			types.Int(s.Cache), types.Int(int64(s.Type)),
-		}}, true, nil
-	}
-	return nil, false, nil
 }

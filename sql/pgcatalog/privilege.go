@@ -1,6 +1,7 @@
 package pgcatalog
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/heliosdb/helios/sql/builtin"
@@ -22,8 +23,14 @@ func (l *lookup) HasPrivilege(class, role string, object types.Value, sub int, p
 		role = l.session.User()
 	}
 	r, found := l.view.cat.Role(role)
+	if n, err := strconv.ParseUint(role, 10, 32); err == nil && !found {
+		r, found = l.view.cat.RoleByOID(types.OID(n)) // builtin gives numbers as text
+	}
 	if !found {
 		return false, false, types.Errorf("42704", "role \"%s\" does not exist", role)
+	}
+	if class, object, sub, err = l.column(class, object, sub); err != nil {
+		return false, false, err
 	}
 	for word := range strings.SplitSeq(privilege, ",") {
 		word, grant := strings.CutSuffix(strings.ToUpper(strings.TrimSpace(word)), " WITH GRANT OPTION")
@@ -42,8 +49,31 @@ func (l *lookup) HasPrivilege(class, role string, object types.Value, sub int, p
 	return false, true, nil
 }
 
+// column turns what has_sequence_privilege and has_column_privilege ask about into a relation
+// and a column: those of tables, since columns have no lists of their own.
+func (l *lookup) column(class string, object types.Value, sub int) (string, types.Value, int, error) {
+	if class != "pg_attribute" && class != "pg_sequence" {
+		return class, object, sub, nil
+	}
+	if object.Kind() != types.KindRecord {
+		return builtin.ClassRelation, object, sub, nil
+	}
+	pair := object.AsRecord()
+	if r, ok := l.relationArg(pair[0]); ok {
+		if _, ok := r.Column(pair[1].AsText()); !ok {
+			return "", types.Null, 0, types.Errorf("42703", "column \"%s\" of relation \"%s\" does not exist", pair[1].AsText(), r.Name)
+		}
+	}
+	return builtin.ClassRelation, pair[0], 0, nil
+}
+
 func (l *lookup) may(class string, role types.OID, object types.Value, sub int, letter string, grant bool) (has, ok bool, err error) {
 	v := l.view
+	switch class {
+	case builtin.ClassRelation, builtin.ClassNamespace, builtin.ClassDatabase, builtin.ClassRole, builtin.ClassFunction, builtin.ClassType:
+	default: // languages, tablespaces …: everyone may use them, a superuser alone may grant
+		return !grant && letter == "U" || v.isSuper(role), true, nil
+	}
 	oid := types.OID(object.AsInt())
 	if object.Kind() == types.KindText {
 		if oid, ok = l.Lookup(class, object.AsText()); !ok {
@@ -75,7 +105,7 @@ func (l *lookup) may(class string, role types.OID, object types.Value, sub int, 
 		_, ok := v.cat.RoleByOID(oid)
 		return ok && v.isSuper(role) || v.belongs(role, oid), ok, nil
 	}
-	// Functions, types, languages: everyone may use them, nobody but a superuser may grant.
+	// Functions and types: everyone may use them, a superuser alone may grant.
 	return !grant && (letter == "X" || letter == "U") || v.isSuper(role), true, nil
 }
 

@@ -147,7 +147,7 @@ func (quiet) LastValue(sequence types.OID) (int64, bool) { return 41, sequence =
 func TestView(t *testing.T) {
 	cat := shop(t)
 	view := New(cat, quiet{})
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/view", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			user := "postgres"
 			if d.HasArg("user") {

@@ -7,7 +7,7 @@ func (v *View) tablesView(emit func(fields)) {
 		if kindOf(r) == catalog.KindTable {
 			emit(fields{
 				"schemaname": r.Schema, "tablename": r.Name, "tableowner": v.roleName(r.Owner),
-				"hasindexes": hasIndex(r), "hasrules": false, "hastriggers": false, "rowsecurity": false,
+				"hasindexes": hasIndex(r), "hasrules": false, "hastriggers": v.hasTriggers(r), "rowsecurity": false,
 			})
 		}
 	})

@@ -46,7 +46,9 @@ func keyTerms(s *Scan) terms {
 		case *AnyAll:
 			num, ok := s.keyColumn(e.Left, types.ElemOf(e.Array.Type().OID))
 			if ok && e.Op == "=" && !e.All && !readsColumn(e.Array) {
-				t.addEqual(num, anyCond(e.Array))
+				k := anyCond(e.Array)
+				k.source = c
+				t.addEqual(num, k)
 			}
 		}
 	}
@@ -95,14 +97,14 @@ func (t terms) addCall(s *Scan, e *Call) {
 	}
 	switch op {
 	case "=":
-		t.addEqual(num, KeyCond{Values: []Expr{r}})
+		t.addEqual(num, KeyCond{Values: []Expr{r}, source: e})
 	case "<", "<=":
 		if t.high[num] == nil {
-			t.high[num] = &Bound{r, op == "<="}
+			t.high[num] = &Bound{r, op == "<=", e}
 		}
 	case ">", ">=":
 		if t.low[num] == nil {
-			t.low[num] = &Bound{r, op == ">="}
+			t.low[num] = &Bound{r, op == ">=", e}
 		}
 	}
 }
@@ -155,4 +157,21 @@ func tryIndex(rel *catalog.Relation, x *catalog.Index, t terms) (*Access, int) {
 		points++
 	}
 	return a, points
+}
+
+// unindexed are the conditions of the filter that the index does not answer.
+func (s *Scan) unindexed() []Expr {
+	used := make(map[Expr]bool)
+	if a := s.Access; a != nil {
+		for _, k := range a.Prefix {
+			used[k.source] = true
+		}
+		for _, b := range []*Bound{a.Low, a.High} {
+			if b != nil {
+				used[b.source] = true
+			}
+		}
+	}
+	_, rest := split(conjuncts(s.Filter), func(e Expr) bool { return used[e] })
+	return rest
 }

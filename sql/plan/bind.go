@@ -44,6 +44,7 @@ func Bind(stmt sql.Statement, env Env) (*Query, error) {
 	}
 	q.ReadOnly = readOnly(root)
 	q.Root = b.optimize(b.fillParams(root))
+	q.spread = spreadWrites(env.Catalog, q.Root)
 	q.routes, q.single = findRoutes(q)
 	return q, nil
 }

@@ -72,7 +72,7 @@ func insertColumns(rel *catalog.Relation, names []string, at sql.At) ([]int, err
 	}
 	for _, name := range names {
 		c, ok := rel.Column(name)
-		if !ok || c.Hidden {
+		if !ok {
 			return nil, errorAt(types.Errorf("42703", "column %q of relation %q does not exist", name, rel.Name), at)
 		}
 		attr := int(c.Num) - 1
@@ -201,7 +201,7 @@ func (k *block) wholeRows(source Node, rel *catalog.Relation, attrs []int, s *sq
 func (k *block) insertColumn(source Node, rel *catalog.Relation, attr, from int, checked bool, overriding string) (Expr, error) {
 	c := &rel.Columns[attr]
 	switch {
-	case c.Dropped || c.Hidden || c.Generated != 0:
+	case c.Dropped || c.Hidden && from < 0 || c.Generated != 0:
 		return nullOf(c.Type), nil
 	case from < 0:
 		return k.defaultFor(rel, c)

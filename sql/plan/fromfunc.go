@@ -14,7 +14,7 @@ func (k *block) fromFunction(t *sql.FuncTable) (Node, *scope, error) {
 	saved, savedClause := k.scope, k.clause
 	k.scope, k.clause = &scope{}, clauseFrom
 	defer func() { k.scope, k.clause = saved, savedClause }()
-	for _, f := range t.Funcs {
+	for _, f := range spreadUnnest(t.Funcs) {
 		x, name, err := k.tableFunction(f)
 		if err != nil {
 			return nil, nil, err
@@ -30,7 +30,7 @@ func (k *block) fromFunction(t *sql.FuncTable) (Node, *scope, error) {
 		scan.Widths = append(scan.Widths, len(cols))
 		scan.Columns = append(scan.Columns, cols...)
 	}
-	scalar := len(scan.Columns) == 1 && len(scan.Funcs) == 1 && !returnsRow(scan.Funcs[0])
+	scalar := len(scan.Columns) == 1 && len(scan.Funcs) == 1 && !namesColumns(scan.Funcs[0])
 	if t.Ordinality {
 		scan.Columns = append(scan.Columns, Col{Name: "ordinality", Type: types.T(types.Int8OID)})
 	}
@@ -42,6 +42,26 @@ func (k *block) fromFunction(t *sql.FuncTable) (Node, *scope, error) {
 		alias = &sql.Alias{Name: alias.Name, Columns: []string{alias.Name}}
 	}
 	return k.aliased(scan, sc, nil, alias)
+}
+
+// spreadUnnest makes unnest(a, b) in FROM what it means: unnest(a) beside unnest(b).
+func spreadUnnest(funcs []sql.Expr) []sql.Expr {
+	var out []sql.Expr
+	for _, f := range funcs {
+		call, ok := f.(*sql.FuncCall)
+		if name, system := "", false; ok {
+			name, system = bareName(call.Name)
+			ok = system && name == "unnest" && len(call.Args) > 1
+		}
+		if !ok {
+			out = append(out, f)
+			continue
+		}
+		for _, arg := range call.Args {
+			out = append(out, &sql.FuncCall{Name: call.Name, Args: []sql.Expr{arg}, At: call.At})
+		}
+	}
+	return out
 }
 
 // tableFunction binds one function of FROM and names it.
@@ -76,13 +96,14 @@ func (k *block) functionCols(x Expr, name string, t *sql.FuncTable) ([]Col, erro
 	if x.Type().OID == types.RecordOID {
 		return nil, types.Errorf("42601", "a column definition list is required for functions returning \"record\"")
 	}
+	if call, ok := x.(*Call); ok && len(call.Fn.Columns) == 1 {
+		name = call.Fn.Columns[0].Name
+	}
 	return []Col{{Name: name, Type: x.Type()}}, nil
 }
 
-func returnsRow(x Expr) bool {
+// namesColumns tells a function that declares the names of its output columns.
+func namesColumns(x Expr) bool {
 	call, ok := x.(*Call)
-	if !ok {
-		return false
-	}
-	return len(OutColumns(call)) > 0
+	return ok && len(call.Fn.Columns) > 0
 }

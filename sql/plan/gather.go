@@ -12,10 +12,14 @@ import (
 // one bigint per shard: the number of rows written.
 type Gather struct {
 	Fragment Node
-	// Rels are the sharded relations that Fragment reads or writes, one entry per scan.
+	// Rels are the scans of sharded relations that decide which shards are asked: those
+	// to which any of them leads.
 	Rels []Route
 	// One tells that any single shard can answer: reference tables only.
 	One bool
+	// Everywhere tells that all shards must run it and the answer of one counts: a write
+	// to a reference table.
+	Everywhere bool
 	// MergeKeys is the order in which each shard gives its rows; the router merges. It
 	// is over the output row. Bound, when set, is how many of the first rows are wanted.
 	MergeKeys []SortKey
@@ -24,7 +28,15 @@ type Gather struct {
 	// MergeKeys: distance, then primary key.
 	KNN     *KNN
 	Columns []Col
+
+	text string
+	args []Expr
 }
+
+// SQL is the fragment as a statement that a shard runs: anyone can paste it into psql
+// there. $1… are the values of args, each a parameter of the query or an Outer (see
+// exec.EvalConst); casts keep all types as they are here.
+func (g *Gather) SQL() (text string, args []Expr) { return g.text, g.args }
 
 // KNN is ORDER BY column op query LIMIT k over one scan: a nearest-neighbour search. A
 // router probes cells for it, a shard its vector index.
@@ -62,6 +74,7 @@ type Query struct {
 
 	routes []Route
 	single bool
+	spread map[*catalog.Relation]bool // written relations whose writes need the router
 }
 
 // ResultColumn is a column of RowDescription.

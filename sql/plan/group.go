@@ -48,8 +48,9 @@ func hasPlaceholder(e Expr) bool {
 // aggregate puts an Aggregate (and HAVING) over the input and rewrites the targets to
 // read its output; 42803 for a column that is neither grouped nor aggregated.
 func (k *block) aggregate(node Node, group []Expr, having Expr, targets []target) (Node, []target, error) {
+	written := len(group)
 	group = k.dependent(group)
-	agg := &Aggregate{Input: node, Group: group, Aggs: k.aggs}
+	agg := &Aggregate{Input: node, Group: group, Aggs: k.aggs, extra: len(group) - written}
 	for i, g := range group {
 		c := Col{Name: columnName(g), Type: g.Type()}
 		if col, ok := g.(*Column); ok {

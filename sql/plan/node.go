@@ -108,12 +108,14 @@ type Access struct {
 type KeyCond struct {
 	Values []Expr
 	Array  Expr
+	source Expr // the condition it was taken from
 }
 
 // Bound is one end of a range.
 type Bound struct {
 	Value     Expr
 	Inclusive bool
+	source    Expr
 }
 
 // Shaping.
@@ -156,6 +158,8 @@ type (
 		Group   []Expr
 		Aggs    []AggCall
 		Columns []Col
+		// extra is how many of the last group expressions follow from the others.
+		extra int
 	}
 	// Distinct drops equal rows. With On set only the first row of those equal in these
 	// expressions stays; the input is ordered by them.

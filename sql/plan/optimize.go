@@ -1,5 +1,11 @@
 package plan
 
+import (
+	"math"
+
+	"github.com/heliosdb/helios/types"
+)
+
 // optimize rewrites a bound plan: folds constants, puts small common table expressions
 // in place, turns subqueries into joins, pushes conditions down, drops columns that
 // nothing reads and chooses access paths.
@@ -161,6 +167,11 @@ func boundSorts(n Node) Node {
 func limitBound(l *Limit) Expr {
 	if l.Offset == nil {
 		return l.Count
+	}
+	a, aok := l.Count.(*Const)
+	b, bok := l.Offset.(*Const)
+	if aok && bok && a.Value.AsInt() >= 0 && b.Value.AsInt() >= 0 && a.Value.AsInt() < math.MaxInt64-b.Value.AsInt() {
+		return &Const{types.Int(a.Value.AsInt() + b.Value.AsInt()), a.Typ}
 	}
 	return sum(l.Count, l.Offset)
 }

@@ -135,12 +135,16 @@ func pruneProject(n *Project, need columnSet) (Node, mapping) {
 func pruneAggregate(n *Aggregate, need columnSet) (Node, mapping) {
 	a := &Aggregate{}
 	m := make(mapping)
-	below := make(columnSet).add(n.Group...)
+	below := make(columnSet)
 	groups := len(n.Group)
-	for i := range n.Group {
-		m[i] = i
+	for i, g := range n.Group {
+		if i >= groups-n.extra && !need[i] {
+			continue
+		}
+		m[i] = len(a.Columns)
+		a.Group, a.Columns = append(a.Group, g), append(a.Columns, n.Columns[i])
+		below.add(g)
 	}
-	a.Columns = append(a.Columns, n.Columns[:groups]...)
 	for i, g := range n.Aggs {
 		if !need[groups+i] {
 			continue
@@ -151,7 +155,7 @@ func pruneAggregate(n *Aggregate, need columnSet) (Node, mapping) {
 		below.add(g.Args...).add(g.Filter).addKeys(g.OrderBy)
 	}
 	in, inner := prune(n.Input, below)
-	a.Input, a.Group = in, n.Group
+	a.Input = in
 	out := withExprs(a, func(e Expr) Expr { return remap(e, inner.index) })
 	return out, m
 }

@@ -103,7 +103,7 @@ func pushAggregate(n *Aggregate, conds []Expr) Node {
 	for i, c := range down {
 		down[i] = substitute(c, n.Group)
 	}
-	return filtered(&Aggregate{push(n.Input, down), n.Group, n.Aggs, n.Columns}, rest)
+	return filtered(&Aggregate{push(n.Input, down), n.Group, n.Aggs, n.Columns, n.extra}, rest)
 }
 
 // pushJoin sorts the conditions above a join and its own into those of one side, equal
@@ -153,6 +153,7 @@ func pushJoin(n *Join, above []Expr) Node {
 	}
 	j.Cond = conjoin(rest)
 	j.Left, j.Right = push(n.Left, left), push(n.Right, right)
+	j.spreadConstants()
 	return filtered(&j, above)
 }
 

@@ -84,7 +84,7 @@ func hashPlaced(rel *catalog.Relation) bool {
 // findRoutes gives every sharded relation that a statement touches and whether one
 // shard can run the statement alone.
 func findRoutes(q *Query) (routes []Route, single bool) {
-	single = !q.Volatile
+	single = !q.Volatile && len(q.spread) == 0
 	EachNode(q.Root, func(n Node) bool {
 		switch n := n.(type) {
 		case *Scan:

@@ -303,52 +303,56 @@ func fieldOf(arg Expr, i int, c Col) Expr {
 
 // targetName is the column name that PostgreSQL gives an unnamed select item.
 func targetName(e sql.Expr) string {
-	switch e := e.(type) {
-	case *sql.ColumnRef:
-		return e.Parts[len(e.Parts)-1]
-	case *sql.FuncCall:
-		return e.Name[len(e.Name)-1]
-	case *sql.Field:
-		return e.Name
-	case *sql.Subscript:
-		return targetName(e.Arg)
-	case *sql.Collate:
-		return targetName(e.Arg)
-	case *sql.Cast:
-		if name := targetName(e.Arg); name != "?column?" {
-			return name
-		}
-		return e.Type.Name[len(e.Type.Name)-1]
-	case *sql.Literal:
-		if e.Kind == 'b' {
-			return "bool"
-		}
-	case *sql.Case:
-		if e.Else != nil {
-			if name := targetName(e.Else); name != "?column?" {
-				return name
-			}
-		}
-		return "case"
-	case *sql.Coalesce:
-		return "coalesce"
-	case *sql.NullIf:
-		return "nullif"
-	case *sql.MinMax:
-		if e.Least {
-			return "least"
-		}
-		return "greatest"
-	case *sql.ArrayExpr:
-		return "array"
-	case *sql.RowExpr:
-		return "row"
-	case *sql.CurrentValue:
-		return e.Name
-	case *sql.Subquery:
-		return subqueryName(e)
+	if name, strength := figureName(e); strength > 0 {
+		return name
 	}
 	return "?column?"
+}
+
+// figureName gives a name and how good it is: 0 none, 1 a type's or CASE's, 2 one of its own.
+func figureName(e sql.Expr) (name string, strength int) {
+	switch e := e.(type) {
+	case *sql.ColumnRef:
+		return e.Parts[len(e.Parts)-1], 2
+	case *sql.FuncCall:
+		return e.Name[len(e.Name)-1], 2
+	case *sql.Field:
+		return e.Name, 2
+	case *sql.Subscript:
+		return figureName(e.Arg)
+	case *sql.Collate:
+		return figureName(e.Arg)
+	case *sql.Cast:
+		if name, strength := figureName(e.Arg); strength > 1 {
+			return name, strength
+		}
+		return e.Type.Name[len(e.Type.Name)-1], 1
+	case *sql.Case:
+		if e.Else != nil {
+			if name, strength := figureName(e.Else); strength > 1 {
+				return name, strength
+			}
+		}
+		return "case", 1
+	case *sql.Coalesce:
+		return "coalesce", 2
+	case *sql.NullIf:
+		return "nullif", 2
+	case *sql.MinMax:
+		if e.Least {
+			return "least", 2
+		}
+		return "greatest", 2
+	case *sql.ArrayExpr:
+		return "array", 2
+	case *sql.RowExpr:
+		return "row", 2
+	case *sql.CurrentValue:
+		return e.Name, 2
+	case *sql.Subquery:
+		return subqueryName(e), 2
+	}
+	return "", 0
 }
 
 func subqueryName(e *sql.Subquery) string {

@@ -162,7 +162,10 @@ func (k *block) coerceOutput(n Node, want []types.Type, context string) (Node, e
 		for i, x := range list {
 			var err error
 			if out[i], err = k.implicit(x, want[i]); err != nil {
-				return nil, noConversion(context, x.Type(), want[i])
+				if _, ok := x.(*Const); !ok {
+					err = noConversion(context, x.Type(), want[i])
+				}
+				return nil, err
 			}
 		}
 		return out, nil

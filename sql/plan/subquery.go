@@ -123,7 +123,7 @@ func (k *block) aggCall(f *sql.FuncCall) (AggCall, error) {
 		return a, types.Errorf("0A000", "WITHIN GROUP aggregates are not supported")
 	}
 	saved := k.inAgg
-	k.inAgg = true
+	k.inAgg = f.Over == nil // a window function's arguments may be aggregates
 	defer func() { k.inAgg = saved }()
 	args, err := k.exprs(f.Args)
 	if err != nil {

@@ -25,7 +25,7 @@ func withInputs(n Node, f func(Node) Node) Node {
 	case *Limit:
 		return &Limit{f(n.Input), n.Count, n.Offset, n.Ties}
 	case *Aggregate:
-		return &Aggregate{f(n.Input), n.Group, n.Aggs, n.Columns}
+		return &Aggregate{f(n.Input), n.Group, n.Aggs, n.Columns, n.extra}
 	case *Distinct:
 		return &Distinct{f(n.Input), n.On}
 	case *WindowAgg:
@@ -103,7 +103,7 @@ func withExprs(n Node, f func(Expr) Expr) Node {
 	case *Limit:
 		return &Limit{n.Input, opt(n.Count), opt(n.Offset), keys(n.Ties)}
 	case *Aggregate:
-		c := &Aggregate{n.Input, list(n.Group), slices.Clone(n.Aggs), n.Columns}
+		c := &Aggregate{n.Input, list(n.Group), slices.Clone(n.Aggs), n.Columns, n.extra}
 		for i, a := range c.Aggs {
 			a.Args, a.OrderBy, a.Filter = list(a.Args), keys(a.OrderBy), opt(a.Filter)
 			c.Aggs[i] = a
@@ -188,7 +188,7 @@ func (a *Access) mapExprs(f func(Expr) Expr) *Access {
 		if b == nil {
 			return nil
 		}
-		return &Bound{f(b.Value), b.Inclusive}
+		return &Bound{f(b.Value), b.Inclusive, b.source}
 	}
 	c.Low, c.High = bound(a.Low), bound(a.High)
 	return &c

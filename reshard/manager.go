@@ -1,0 +1,133 @@
+package reshard
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Calls is what a Manager needs of the cluster: shards, by SQL, and the control store.
+// Every call may be repeated.
+type Calls interface {
+	// Prepare makes the shards of the job ready to take rows: new ones get the catalog and
+	// all reference tables and join the cluster map. It fills in the moves if there are none.
+	Prepare(ctx context.Context, job *Job) error
+	// Do carries out one effect of a move and gives its outcome as an event. Save, Retry
+	// and Unseal have none.
+	Do(ctx context.Context, job *Job, m *Move, e Effect) Event
+	// Save stores the job; abort tells that an operator has asked to end it.
+	Save(ctx context.Context, job *Job) (abort bool, err error)
+}
+
+// Manager drives reshard jobs: the seeds' ReshardManager. One Manager at a time drives a
+// job; another one may take it up where the last left it.
+type Manager struct {
+	calls Calls
+	log   *slog.Logger
+	pause time.Duration
+}
+
+// NewManager makes a Manager.
+func NewManager(calls Calls, log *slog.Logger) *Manager {
+	return &Manager{calls: calls, log: log, pause: 100 * time.Millisecond}
+}
+
+// Run drives a job to its end, move by move. It returns early with an error when ctx ends
+// or the job cannot be stored; the job then goes on under another Manager.
+func (g *Manager) Run(ctx context.Context, job *Job) error {
+	if job.State.Ended() {
+		return nil
+	}
+	for tries := 0; ; tries++ {
+		err := g.calls.Prepare(ctx, job)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if job.Error = err.Error(); tries >= maxRetries || job.Abort || errors.Is(err, ErrRefused) {
+			return g.end(ctx, job, Aborted)
+		}
+		g.log.Info("reshard is waiting", "job", job.ID, "err", err)
+		if err := g.wait(ctx); err != nil {
+			return err
+		}
+	}
+	job.State, job.Error = Copying, ""
+	for i := range job.Moves {
+		if err := g.drive(ctx, job, &job.Moves[i]); err != nil {
+			return err
+		}
+		if m := job.Moves[i]; m.State == Aborted {
+			job.Error = m.Error
+			g.cancelRest(job, i+1)
+			return g.end(ctx, job, Aborted)
+		}
+	}
+	return g.end(ctx, job, Done)
+}
+
+// ErrRefused is wrapped by what makes a job impossible, so that trying again is no use.
+var ErrRefused = errors.New("the reshard cannot be done")
+
+func (g *Manager) cancelRest(job *Job, from int) {
+	for i := from; i < len(job.Moves); i++ {
+		if job.Moves[i].State == Planned {
+			job.Moves[i].State = Aborted
+		}
+	}
+}
+
+func (g *Manager) end(ctx context.Context, job *Job, s State) error {
+	job.State, job.Finished = s, time.Now().UTC()
+	_, err := g.calls.Save(ctx, job)
+	g.log.Info("reshard ended", "job", job.ID, "state", s, "err", job.Error)
+	return err
+}
+
+func (g *Manager) wait(ctx context.Context) error {
+	select {
+	case <-time.After(g.pause):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// drive takes one move to its end.
+func (g *Manager) drive(ctx context.Context, job *Job, m *Move) error {
+	queue := m.Step(Event{Kind: Start})
+	for len(queue) > 0 && !m.State.Ended() || len(queue) > 0 && queue[0].Kind == Save {
+		e := queue[0]
+		queue = queue[1:]
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		switch e.Kind {
+		case Save:
+			abort, err := g.calls.Save(ctx, job)
+			if err != nil {
+				return err
+			}
+			if abort && !job.Abort {
+				job.Abort = true
+				if effects := m.Step(Event{Kind: Cancel}); len(effects) > 0 {
+					queue = effects // what was about to be done is overtaken
+				}
+			}
+			continue
+		case Retry:
+			if err := g.wait(ctx); err != nil {
+				return err
+			}
+			e.Kind, e.Time = e.Again, m.Floor
+		}
+		ev := g.calls.Do(ctx, job, m, e)
+		if e.Kind != Unseal {
+			queue = append(queue, m.Step(ev)...)
+		}
+	}
+	return nil
+}

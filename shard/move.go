@@ -1,0 +1,387 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/heliosdb/helios/cluster"
+	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/placement"
+	"github.com/heliosdb/helios/sql/catalog"
+	"github.com/heliosdb/helios/storage"
+	"github.com/heliosdb/helios/types"
+	"github.com/heliosdb/helios/wal"
+)
+
+// SealDeadline is how long writes to moving units may wait: the source gives the units
+// back to itself after it, unless its reads are off already; then the control store
+// decides.
+const SealDeadline = 500 * time.Millisecond
+
+// Adopt makes the shard's ownership what the cluster map says. A primary logs what
+// changed; a standby learns of it through the log.
+func (s *Shard) Adopt(ctx context.Context, m *cluster.Map) error {
+	s.mu.Lock()
+	if !s.mu.leading {
+		s.mu.adopted = max(s.mu.adopted, m.Ownership)
+		s.mu.Unlock()
+		return nil
+	}
+	own, lost := s.mu.units.adopt(m, s.opts.ID)
+	s.mu.Unlock()
+	if len(own.Units) > 0 {
+		s.clock.Observe(own.Floor)
+	}
+	for _, o := range []ownership{own, lost} {
+		if len(o.Units) == 0 {
+			continue
+		}
+		for chunk := range slices.Chunk(o.Units, 4096) {
+			o.Units = chunk
+			if _, err := s.logRecord(ctx, wal.TypeOwn, 0, func(hlc.Timestamp) ([]byte, error) { return o.encode(), nil }); err != nil {
+				return fmt.Errorf("adopt map version %d: %w", m.Version, err)
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.adopted = max(s.mu.adopted, m.Ownership)
+	s.announce()
+	return nil
+}
+
+// OwnAll makes a shard that is a cluster of its own the owner of every slot; units of
+// tables follow as tables are made.
+func (s *Shard) OwnAll(ctx context.Context, tables []placement.Unit) error {
+	o := ownership{Version: 1}
+	s.mu.Lock()
+	want := tables
+	for slot := range s.opts.Slots {
+		want = append(want, placement.Unit{N: uint32(slot)})
+	}
+	for _, u := range want {
+		if s.mu.units.state[u].Epoch == 0 {
+			o.Units = append(o.Units, ownedUnit{Unit: u, Epoch: 1, State: unitOwned})
+		}
+	}
+	s.mu.Unlock()
+	if len(o.Units) == 0 {
+		return nil
+	}
+	_, err := s.logRecord(ctx, wal.TypeOwn, 0, func(hlc.Timestamp) ([]byte, error) { return o.encode(), nil })
+	return err
+}
+
+// Seal stops new writes to units that are about to move; those in transactions that
+// already wrote there may still commit before the record. It gives the seal's LSN. The
+// units come back by themselves after SealDeadline.
+func (s *Shard) Seal(ctx context.Context, units []placement.Unit) (wal.LSN, error) {
+	if err := s.setState(ctx, wal.TypeSeal, units, unitOwned, unitSealed); err != nil {
+		return 0, err
+	}
+	end := s.Applied()
+	s.threads.Go(func() { s.unsealAfter(units) })
+	return end, nil
+}
+
+func (s *Shard) unsealAfter(units []placement.Unit) {
+	select {
+	case <-time.After(SealDeadline):
+	case <-s.ctx.Done():
+		return
+	}
+	// Only what is still sealed: after reads-off the control store decides.
+	err := s.setState(s.ctx, wal.TypeSeal, units, unitSealed, unitOwned)
+	if err != nil && !errors.Is(err, errUnitState) && s.ctx.Err() == nil {
+		s.logger.Warn("unseal", "shard", s.opts.ID, "err", err)
+	}
+}
+
+var errUnitState = types.Errorf("55000", "the units are not in the state that the move expects")
+
+// setState logs a change of units that are all in state from.
+func (s *Shard) setState(ctx context.Context, typ wal.Type, units []placement.Unit, from, to unitState) error {
+	_, err := s.logRecord(ctx, typ, 0, func(hlc.Timestamp) ([]byte, error) {
+		var o ownership
+		for _, u := range units {
+			x, ok := s.mu.units.state[u]
+			if !ok || x.State != from {
+				return nil, errUnitState
+			}
+			x.State = to
+			o.Units = append(o.Units, x)
+			s.mu.units.state[u] = x // from here on nothing of it may commit behind this record
+		}
+		return o.encode(), nil
+	})
+	return err
+}
+
+// Drained tells whether nothing of sealed units is undecided or in flight: every commit
+// below the seal is applied and no prepared transaction has written there.
+func (s *Shard) Drained(units []placement.Unit) (bool, error) {
+	s.mu.Lock()
+	for _, u := range units {
+		if s.mu.units.state[u].State != unitSealed {
+			s.mu.Unlock()
+			return false, errUnitState
+		}
+	}
+	busy := len(s.mu.inflight) > 0
+	s.mu.Unlock()
+	if busy {
+		return false, nil
+	}
+	prepared, err := s.store().Prepared()
+	if err != nil {
+		return false, err
+	}
+	for _, p := range prepared {
+		for _, k := range p.Keys {
+			if s.inUnits(k, units) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+func (s *Shard) inUnits(key []byte, units []placement.Unit) bool {
+	if len(key) < 9 || key[0] != rowPrefix {
+		return false
+	}
+	table, n := tableOfRowKey(key), unitOfRowKey(key)
+	return slices.ContainsFunc(units, func(u placement.Unit) bool {
+		return u.N == n && (u.Space == uint32(table) || u.Space == 0)
+	})
+}
+
+// ReadsOff stops fresh reads of sealed units by a record, and gives its timestamp: the
+// new owner starts its clock above it.
+func (s *Shard) ReadsOff(ctx context.Context, units []placement.Unit) (hlc.Timestamp, error) {
+	var at hlc.Timestamp
+	_, err := s.logRecord(ctx, wal.TypeReadsOff, 0, func(ts hlc.Timestamp) ([]byte, error) {
+		at = ts
+		var o ownership
+		for _, u := range units {
+			x, ok := s.mu.units.state[u]
+			if !ok || x.State != unitSealed {
+				return nil, errUnitState
+			}
+			x.State = unitReadsOff
+			o.Units = append(o.Units, x)
+		}
+		for _, x := range o.Units {
+			s.mu.units.state[x.Unit] = x
+		}
+		return o.encode(), nil
+	})
+	if err == nil && s.opts.Undo != nil {
+		s.threads.Go(func() { s.undoAfter(units) })
+	}
+	return at, err
+}
+
+// undoAfter has the control store give the units back when the move's driver is not heard
+// of: the flip or this, whichever is first, decides.
+func (s *Shard) undoAfter(units []placement.Unit) {
+	for {
+		select {
+		case <-time.After(SealDeadline):
+		case <-s.ctx.Done():
+			return
+		}
+		if !s.anyReadsOff(units) {
+			return
+		}
+		if err := s.opts.Undo(s.ctx, units); err != nil && s.ctx.Err() == nil {
+			s.logger.Warn("undo of a move", "shard", s.opts.ID, "err", err)
+		}
+	}
+}
+
+func (s *Shard) anyReadsOff(units []placement.Unit) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(units, func(u placement.Unit) bool { return s.mu.units.state[u].State == unitReadsOff })
+}
+
+// Owns tells whether the shard may write all these units.
+func (s *Shard) Owns(units []placement.Unit) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range units {
+		if s.mu.units.may(u, true) != nil {
+			return false
+		}
+	}
+	return s.mu.leading
+}
+
+// tablesOf lists the tables whose rows lie in a unit's space.
+func (s *Shard) tablesOf(u placement.Unit) []*catalog.Relation {
+	var out []*catalog.Relation
+	for rel := range s.Catalog().Relations() {
+		if rel.Kind != catalog.KindTable || rel.Virtual {
+			continue
+		}
+		own := rel.Placement.Strategy == catalog.Range || rel.Placement.Strategy == catalog.Geo || rel.Placement.Strategy == catalog.Vector
+		switch {
+		case rel.Placement.Strategy == catalog.Reference:
+		case own && uint32(rel.OID) == u.Space, !own && u.Space == 0:
+			out = append(out, rel)
+		}
+	}
+	return out
+}
+
+// Ranges lists the key ranges that hold the rows of units, by table.
+func (s *Shard) Ranges(units []placement.Unit) [][2][]byte {
+	var out [][2][]byte
+	for _, u := range units {
+		for _, rel := range s.tablesOf(u) {
+			lo, hi := unitRange(rel.OID, u)
+			out = append(out, [2][]byte{lo, hi})
+		}
+	}
+	return out
+}
+
+// Digest sums up the rows of units at a timestamp that nothing can commit at or below.
+func (s *Shard) Digest(ctx context.Context, units []placement.Unit, at hlc.Timestamp) (storage.Digest, error) {
+	var sum storage.Digest
+	if _, leading := s.Leading(); leading {
+		s.clock.Observe(at)
+	}
+	for _, r := range s.Ranges(units) {
+		if err := ctx.Err(); err != nil {
+			return sum, err
+		}
+		d, err := s.store().Digest(r[0], r[1], at)
+		if err != nil {
+			return sum, err
+		}
+		sum = sum.Add(d)
+	}
+	if sum.Intents > 0 {
+		return sum, types.Errorf("55000", "%d rows of the units are not decided yet", sum.Intents)
+	}
+	return sum, nil
+}
+
+// DropUnits removes the rows of units that this shard does not own: what a move left
+// behind, or copied in vain. Index entries go with them.
+func (s *Shard) DropUnits(ctx context.Context, units []placement.Unit) error {
+	var b storage.Batch
+	for _, r := range s.Ranges(units) {
+		b.DeleteRange(r[0], r[1])
+	}
+	if err := s.dropEntries(ctx, units, &b); err != nil {
+		return err
+	}
+	_, err := s.logRecord(ctx, wal.TypeDrop, 0, func(hlc.Timestamp) ([]byte, error) {
+		for _, u := range units {
+			if x, ok := s.mu.units.state[u]; ok && x.State != unitGone {
+				return nil, types.Errorf("55000", "%s still belongs to this shard", u)
+			}
+		}
+		return b.Encode(), nil
+	})
+	return err
+}
+
+// dropEntries adds the index entries of units, found by walking over their rows'
+// indexes: an entry says which unit it belongs to.
+func (s *Shard) dropEntries(ctx context.Context, units []placement.Unit, b *storage.Batch) error {
+	gone := map[placement.Unit]bool{}
+	tables := map[types.OID]*catalog.Relation{}
+	for _, u := range units {
+		gone[u] = true
+		for _, rel := range s.tablesOf(u) {
+			tables[rel.OID] = rel
+		}
+	}
+	for _, rel := range tables {
+		t, err := s.table(ctx, s.Catalog(), rel)
+		if err != nil {
+			return err
+		}
+		for _, x := range t.indexes {
+			if err := s.dropIndexEntries(t, x, gone, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Shard) dropIndexEntries(t *table, x *index, gone map[placement.Unit]bool, b *storage.Batch) error {
+	lo := indexKeyPrefix(x.OID)
+	sn := s.store().Snapshot(s.store().Visible(), skipIntents)
+	defer sn.Close()
+	it := sn.Scan(lo, prefixEnd(lo), false)
+	defer it.Close()
+	for it.Next() {
+		key := it.Version().Key
+		_, n, err := x.rowKeyOf(t.rel.OID, key)
+		if err != nil {
+			return err
+		}
+		if gone[t.unit(n)] {
+			b.DeleteRange(slices.Clone(key), prefixEnd(append(slices.Clone(key), 0)))
+		}
+	}
+	return it.Err()
+}
+
+// owns tells whether the shard may read a unit of a table.
+func (s *Shard) owns(u placement.Unit, t *table) bool {
+	if !t.placer.Spread() {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.units.may(u, false) == nil
+}
+
+// FormatUnits and parseUnits spell units as SQL functions take them: space:n,n;space:n.
+func FormatUnits(units []placement.Unit) string {
+	bySpace := map[uint32][]string{}
+	var spaces []uint32
+	for _, u := range units {
+		if bySpace[u.Space] == nil {
+			spaces = append(spaces, u.Space)
+		}
+		bySpace[u.Space] = append(bySpace[u.Space], strconv.FormatUint(uint64(u.N), 10))
+	}
+	parts := make([]string, len(spaces))
+	for i, sp := range spaces {
+		parts[i] = strconv.FormatUint(uint64(sp), 10) + ":" + strings.Join(bySpace[sp], ",")
+	}
+	return strings.Join(parts, ";")
+}
+
+func parseUnits(text string) ([]placement.Unit, error) {
+	bySpace, err := parseCells(text)
+	if err != nil {
+		return nil, types.Errorf("22023", "cannot read units %q", text)
+	}
+	var out []placement.Unit
+	for space, ns := range bySpace {
+		for _, n := range ns {
+			out = append(out, placement.Unit{Space: uint32(space), N: n})
+		}
+	}
+	slices.SortFunc(out, func(a, b placement.Unit) int {
+		if a.Space != b.Space {
+			return int(int64(a.Space) - int64(b.Space))
+		}
+		return int(int64(a.N) - int64(b.N))
+	})
+	return out, nil
+}
