@@ -45,6 +45,11 @@ func (env *Env) openJoin(n *plan.Join) (Rows, error) {
 	if n.Lateral {
 		return j.lateral(left)
 	}
+	if n.Probe != nil {
+		return &deferred{inputs: []Rows{left}, start: func(ctx context.Context) (Rows, error) {
+			return j.adapt(ctx, left)
+		}}, nil
+	}
 	right, err := env.open(n.Right)
 	if err != nil {
 		return nil, closing(err, left)
@@ -52,6 +57,34 @@ func (env *Env) openJoin(n *plan.Join) (Rows, error) {
 	return &deferred{inputs: []Rows{left, right}, start: func(ctx context.Context) (Rows, error) {
 		return j.hash(ctx, left, right)
 	}}, nil
+}
+
+// maxProbes is up to how many left rows partners are looked up one by one.
+const maxProbes = 64
+
+// adapt reads the first left rows: when there are few it looks their partners up by
+// the index, else it reads the right side once and hashes it.
+func (j *joiner) adapt(ctx context.Context, left Rows) (Rows, error) {
+	var first []types.Row
+	for len(first) <= maxProbes {
+		batch, err := left.Next(ctx)
+		if isEOF(err) {
+			return j.repeat(sliceRows(first), j.n.Probe, j.left), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		first = append(first, batch...)
+	}
+	right, err := j.env.open(j.n.Right)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := j.hash(ctx, &chain{inputs: []Rows{sliceRows(first), left}}, right)
+	if err != nil {
+		return nil, closing(err, right)
+	}
+	return rows, nil
 }
 
 // matches tests the condition for a pair.
@@ -185,6 +218,11 @@ func (j *joiner) lateral(left Rows) (Rows, error) {
 	if err != nil {
 		return nil, closing(err, left)
 	}
+	return j.repeat(left, j.n.Right, args), nil
+}
+
+// repeat runs a plan for each left row, with args over it as the frame.
+func (j *joiner) repeat(left Rows, right plan.Node, args []evaluator) Rows {
 	outer := cursor{rows: left}
 	return &feed{inputs: []Rows{left}, step: func(ctx context.Context, emit func(types.Row)) (bool, error) {
 		l, ok, err := outer.next(ctx)
@@ -195,23 +233,22 @@ func (j *joiner) lateral(left Rows) (Rows, error) {
 		if err != nil {
 			return false, err
 		}
-		bytes := j.env.run.memory.Load()
-		sub := j.env.inFrame(frame)
-		rows, err := sub.open(j.n.Right)
+		held := j.env.run.memory.Load()
+		rows, err := j.env.inFrame(frame).open(right)
 		if err != nil {
 			return false, err
 		}
-		held, err := drainFree(ctx, rows)
+		partners, err := drainFree(ctx, rows)
 		if err != nil {
 			return false, err
 		}
-		candidates := make([]*inner, len(held))
-		for i, r := range held {
+		candidates := make([]*inner, len(partners))
+		for i, r := range partners {
 			candidates[i] = &inner{row: r}
 		}
-		j.env.run.memory.Store(bytes) // what the right side held is gone
+		j.env.run.memory.Store(held) // what the right side held is gone
 		return false, j.probe(l, candidates, emit)
-	}}, nil
+	}}
 }
 
 // drainFree reads a stream to its end without counting memory: what it holds is

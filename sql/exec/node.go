@@ -53,7 +53,7 @@ func (env *Env) open(n plan.Node) (Rows, error) {
 func (env *Env) openWrite(n plan.Node) (Rows, error) {
 	switch n := n.(type) {
 	case *plan.Lock:
-		return env.openLock(n)
+		return env.openLock(n, false)
 	case *plan.Insert:
 		return env.openInsert(n)
 	case *plan.Update:
@@ -164,7 +164,7 @@ func (env *Env) openLimit(n *plan.Limit) (Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := env.open(n.Input)
+	in, err := env.openLimited(n.Input)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +173,15 @@ func (env *Env) openLimit(n *plan.Limit) (Rows, error) {
 		return nil, err
 	}
 	return &limitRows{env: env, input: in, left: count, skip: skip, ties: ties}, nil
+}
+
+// openLimited opens the input of a LIMIT: rows are locked one by one, so that no row
+// beyond the limit is.
+func (env *Env) openLimited(n plan.Node) (Rows, error) {
+	if lock, ok := n.(*plan.Lock); ok {
+		return env.openLock(lock, true)
+	}
+	return env.open(n)
 }
 
 // rowCount evaluates an argument of LIMIT or OFFSET; NULL and absence mean none.

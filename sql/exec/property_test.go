@@ -19,7 +19,7 @@ func TestDistributedEqualsLocal(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		local, shards := newDatabase(t), newCluster(t, rapid.IntRange(1, 4).Draw(rt, "shards"))
 		for _, ddl := range []string{
-			"create table t (id int primary key, g int, x int, s text)",
+			"create table t (id int primary key, g int, x int, s text, v vector(2))",
 			"create table u (tid int, n int, y int, w text, primary key (tid, n)) with (shard_key = tid)",
 			"create table r (id int primary key, name text) with (strategy = reference)",
 		} {
@@ -92,7 +92,8 @@ func randomText(t *rapid.T, label string) string {
 func randomRows(t *rapid.T) []string {
 	var out []string
 	for id := range rapid.IntRange(0, 12).Draw(t, "t rows") {
-		out = append(out, fmt.Sprintf("insert into t values (%d, %s, %s, %s)", id, maybeNull(t, "g"), maybeNull(t, "x"), randomText(t, "s")))
+		out = append(out, fmt.Sprintf("insert into t values (%d, %s, %s, %s, '[%d,%d]')", id, maybeNull(t, "g"), maybeNull(t, "x"), randomText(t, "s"),
+			rapid.IntRange(-1, 2).Draw(t, "v1"), rapid.IntRange(-1, 2).Draw(t, "v2")))
 	}
 	for i := range rapid.IntRange(0, 12).Draw(t, "u rows") {
 		out = append(out, fmt.Sprintf("insert into u values (%d, %d, %s, %s)", rapid.IntRange(0, 8).Draw(t, "tid"), i, maybeNull(t, "y"), randomText(t, "w")))
@@ -104,7 +105,7 @@ func randomRows(t *rapid.T) []string {
 }
 
 func randomStatement(t *rapid.T) string {
-	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	switch rapid.IntRange(0, 10).Draw(t, "kind") {
 	case 0:
 		return "update t set " + rapid.SampledFrom([]string{
 			"x = x + 1", "g = id, s = 'new'", "id = id + 50", "x = (select max(y) from u)", "g = coalesce(g, 0) + x",
@@ -116,8 +117,18 @@ func randomStatement(t *rapid.T) string {
 	case 3:
 		return fmt.Sprintf("insert into t values (%d, 1, 2, 'i') on conflict (id) do update set x = excluded.x + coalesce(t.x, 0) returning *",
 			rapid.IntRange(0, 30).Draw(t, "id"))
+	case 4:
+		return nearest(t)
 	}
 	return randomSelect(t, 2)
+}
+
+// nearest is a nearest-neighbour search; zero vectors make the cosine distance NaN.
+func nearest(t *rapid.T) string {
+	op := rapid.SampledFrom([]string{"<->", "<=>", "<#>"}).Draw(t, "op")
+	q := fmt.Sprintf("'[%d,%d]'", rapid.IntRange(-1, 2).Draw(t, "q1"), rapid.IntRange(-1, 2).Draw(t, "q2"))
+	where := condition(t, "t", 0)
+	return fmt.Sprintf("select id, v %s %s as d from t where %s order by v %s %s, id limit %d", op, q, where, op, q, rapid.IntRange(0, 6).Draw(t, "k"))
 }
 
 // condition is a random condition over a table's columns.

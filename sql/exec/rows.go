@@ -181,3 +181,19 @@ func closing(err error, rows Rows) error {
 	}
 	return err
 }
+
+// oneByOne gives a stream in batches of one row, read only when asked for.
+type oneByOne struct{ cursor }
+
+func (o *oneByOne) Next(ctx context.Context) ([]types.Row, error) {
+	row, ok, err := o.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, io.EOF
+	}
+	return []types.Row{row}, nil
+}
+
+func (o *oneByOne) Close() error { return o.rows.Close() }

@@ -371,10 +371,14 @@ func eachBatch(ctx context.Context, rows Rows, f func([]types.Row) error) error 
 	}
 }
 
-func (env *Env) openLock(n *plan.Lock) (Rows, error) {
+// openLock locks the rows that pass, in batches or one by one.
+func (env *Env) openLock(n *plan.Lock, single bool) (Rows, error) {
 	in, err := env.open(n.Input)
 	if err != nil {
 		return nil, err
+	}
+	if single {
+		in = &oneByOne{cursor: cursor{rows: in}}
 	}
 	return &pipe{input: in, each: func(ctx context.Context, batch []types.Row) ([]types.Row, error) {
 		return env.Source.Lock(ctx, env, n, batch)

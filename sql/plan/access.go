@@ -5,12 +5,73 @@ import (
 	"github.com/heliosdb/helios/types"
 )
 
-// chooseAccess gives every scan of a plan the index that its filter suits best.
+// chooseAccess gives every scan of a plan the index that its filter suits best, and
+// every join the index that finds partners by its keys.
 func chooseAccess(n Node) Node {
 	n = withInputs(n, chooseAccess)
-	s, ok := n.(*Scan)
-	if !ok || s.Filter == nil || s.Rel.Virtual {
-		return n
+	switch n := n.(type) {
+	case *Scan:
+		return scanAccess(n)
+	case *Join:
+		c := *n
+		c.Probe = probe(n)
+		return &c
+	}
+	return n
+}
+
+// probe gives the right side of a join for one left row, found through an index by the
+// join keys; nil when no index has them.
+func probe(n *Join) Node {
+	kinds := n.Kind == InnerJoin || n.Kind == LeftJoin || n.Kind == SemiJoin || n.Kind == AntiJoin
+	if n.Lateral || len(n.Keys) == 0 || !kinds || ReadsOuter(n.Right) {
+		return nil
+	}
+	p, projected := n.Right.(*Project)
+	in := n.Right
+	if projected {
+		in = p.Input
+	}
+	scan, ok := in.(*Scan)
+	if !ok || scan.Rel.Virtual {
+		return nil
+	}
+	s := *scan
+	s.Access = nil
+	added := make(map[Expr]bool)
+	for i, k := range n.Keys {
+		right := k.Right
+		if projected {
+			right = substitute(right, p.Exprs)
+		}
+		c, ok := right.(*Column)
+		if !ok || k.Left.Type().OID != c.Typ.OID {
+			continue
+		}
+		eq := &Call{Fn: k.Eq, Op: "=", Args: []Expr{c, &Outer{i, c.Typ, columnName(k.Left)}}, Typ: boolType}
+		added[eq] = true
+		s.Filter = conjoin(append(conjuncts(s.Filter), eq))
+	}
+	found, ok := scanAccess(&s).(*Scan)
+	if !ok || found.Access == nil {
+		return nil
+	}
+	uses := false
+	for _, k := range found.Access.Prefix {
+		uses = uses || added[k.source]
+	}
+	switch {
+	case !uses:
+		return nil
+	case projected:
+		return &Project{found, p.Exprs, p.Columns}
+	}
+	return found
+}
+
+func scanAccess(s *Scan) Node {
+	if s.Filter == nil || s.Rel.Virtual {
+		return s
 	}
 	terms := keyTerms(s)
 	best, score := (*Access)(nil), 0
@@ -24,7 +85,7 @@ func chooseAccess(n Node) Node {
 		}
 	}
 	if best == nil {
-		return n
+		return s
 	}
 	c := *s
 	c.Access = best

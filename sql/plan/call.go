@@ -297,7 +297,7 @@ func (k *block) operatorCall(name string, op *builtin.Operator, call *builtin.Ca
 	if op.Fn.RetType != nil {
 		typ = op.Fn.RetType(typesOf(args))
 	}
-	return &Call{Fn: op.Fn, Op: name, Args: args, Typ: typ}, nil
+	return &Call{Fn: call.Func, Op: name, Args: args, Typ: typ}, nil
 }
 
 // arrayOperator binds left op ANY/ALL (array).
@@ -312,7 +312,7 @@ func (k *block) arrayOperator(name, schema string, all bool, left, array Expr) (
 	case elem == 0:
 		return nil, types.Errorf("42809", "op ANY/ALL (array) requires array on right side")
 	}
-	op, call, err := builtin.ResolveOperator(name, left.Type().OID, elem)
+	_, call, err := builtin.ResolveOperator(name, left.Type().OID, elem)
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +327,7 @@ func (k *block) arrayOperator(name, schema string, all bool, left, array Expr) (
 			return nil, err
 		}
 	}
-	return &AnyAll{Op: name, Fn: op.Fn, All: all, Left: left, Array: array}, nil
+	return &AnyAll{Op: name, Fn: call.Func, All: all, Left: left, Array: array}, nil
 }
 
 // resolveAggregate finds the aggregate of a call and casts its arguments.

@@ -20,6 +20,7 @@ func (d *distributor) join(n *Join) part {
 		exprs = append(exprs, k.Left, k.Right)
 	}
 	c := *n
+	c.Probe = nil
 	if l.remote() && r.remote() && pushable(exprs...) {
 		c.Left, c.Right = l.node, r.node
 		if p, ok := together2(n, l, r); ok {

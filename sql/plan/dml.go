@@ -217,8 +217,9 @@ func (k *block) insertColumn(source Node, rel *catalog.Relation, attr, from int,
 		return nil, err
 	}
 	if p, ok := source.(*Project); ok && in.Type.OID == types.UnknownOID {
-		if lit, ok := p.Exprs[from].(*Const); ok {
-			x = lit
+		switch p.Exprs[from].(type) {
+		case *Const, *Param:
+			x = p.Exprs[from]
 		}
 	}
 	return k.assign(x, c.Type, c.Name)

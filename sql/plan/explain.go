@@ -258,6 +258,9 @@ func (x *explainer) details(n Node, depth int) {
 		if n.Cond != nil {
 			x.detail(depth, "Join Filter", p.expr(n.Cond))
 		}
+		if n.Probe != nil {
+			x.detail(depth, "Probe Index", probeIndex(n.Probe))
+		}
 	case *Gather:
 		x.detail(depth, "Merge Key", x.printer(n.Fragment).keys(n.MergeKeys))
 		text, _ := n.SQL()
@@ -276,4 +279,11 @@ func (x *explainer) details(n Node, depth int) {
 			x.detail(depth, "Conflict Arbiter Indexes", strings.Join(names, ", "))
 		}
 	}
+}
+
+func probeIndex(n Node) string {
+	if p, ok := n.(*Project); ok {
+		n = p.Input
+	}
+	return sql.QuoteIdent(n.(*Scan).Access.Index.Name)
 }

@@ -41,7 +41,11 @@ func writeKey(b *strings.Builder, e Expr) {
 	case *SubPlan:
 		fmt.Fprintf(b, "p%p", e.Plan)
 	case *Call:
-		fmt.Fprintf(b, "f%p%s", e.Fn, e.Op)
+		b.WriteByte('f')
+		if e.Fn != nil {
+			fmt.Fprintf(b, "%d%s", e.Fn.OID, e.Fn.Name)
+		}
+		b.WriteString(e.Op)
 	case *IsNull:
 		fmt.Fprintf(b, "null%t", e.Not)
 	case *BoolTest:
@@ -51,7 +55,7 @@ func writeKey(b *strings.Builder, e Expr) {
 	case *MinMax:
 		fmt.Fprintf(b, "minmax%t", e.Least)
 	case *AnyAll:
-		fmt.Fprintf(b, "any%p%t", e.Fn, e.All)
+		fmt.Fprintf(b, "any%d%s%t", e.Fn.OID, e.Op, e.All)
 	case *Cast:
 		fmt.Fprintf(b, "cast%t", e.Explicit)
 	case *Field:

@@ -35,6 +35,9 @@ func withInputs(n Node, f func(Node) Node) Node {
 	case *Join:
 		c := *n
 		c.Left, c.Right = f(n.Left), f(n.Right)
+		if c.Right != n.Right {
+			c.Probe = nil // it stood for the old right side
+		}
 		return &c
 	case *SetOp:
 		c := *n
