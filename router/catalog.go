@@ -25,6 +25,8 @@ type catalogs struct {
 
 	mu      sync.Mutex // one reload at a time
 	placers sync.Map   // *catalog.Relation → *placement.Placer
+
+	partitioners sync.Map // partitionerKey → *vectorpart.Partitioner
 }
 
 // catalogView is a catalog with pg_catalog over it.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/heliosdb/helios/cluster"
+	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/remote"
 	"github.com/heliosdb/helios/session"
 	"github.com/heliosdb/helios/sql"
@@ -22,13 +23,19 @@ import (
 func (t *Tx) Commit(ctx context.Context) error {
 	t.closeStreams()
 	defer t.end()
+	var err error
 	switch len(t.order) {
 	case 0:
 		return nil
 	case 1:
-		return t.commitOne(ctx, t.links[t.order[0]])
+		err = t.commitOne(ctx, t.links[t.order[0]])
+	default:
+		err = t.commitSeveral(ctx)
 	}
-	return t.commitSeveral(ctx)
+	if err == nil && t.ddl {
+		t.settle(ctx)
+	}
+	return err
 }
 
 // commitOne ends a transaction that wrote on one shard.
@@ -50,8 +57,14 @@ func (t *Tx) commitOne(ctx context.Context, l *link) error {
 	if tag != "COMMIT" { // its block had failed
 		return errLostSession(l.shard)
 	}
-	t.s.committed(l.hear())
+	t.committedAt(l.hear())
 	return nil
+}
+
+// committedAt notes when the transaction has committed.
+func (t *Tx) committedAt(ts hlc.Timestamp) {
+	t.at = ts
+	t.s.committed(ts)
 }
 
 // commitSeveral drives a two-phase commit until the client can be answered; what remains
@@ -100,7 +113,9 @@ func (d *driver) run(effects []twophase.Effect) error {
 		d.pending--
 		effects = d.coordinator.Step(e)
 	}
-	if !d.coordinator.Finished() {
+	if t := d.t; t.ddl && d.err == nil {
+		d.finish() // the next statement is planned for the new catalog: every shard must have it
+	} else if !d.coordinator.Finished() {
 		d.r.work.Go(d.finish)
 	}
 	return d.err
@@ -141,7 +156,7 @@ func (d *driver) do(e twophase.Effect) {
 			return
 		}
 		d.r.hear(e.Time)
-		d.t.s.committed(e.Time)
+		d.t.committedAt(e.Time)
 	case twophase.Done:
 		d.r.finished.forget(d.coordinator.GID)
 	}

@@ -438,8 +438,10 @@ func hidePasswords(stmt sql.Statement, verifier func(string) (string, error)) (s
 	return stmt, nil
 }
 
-// settle makes a committed DDL the router's own catalog.
-func (t *Tx) settle(ctx context.Context, version uint64) {
+// settle makes a committed DDL the router's own catalog; its version is the transaction's
+// commit timestamp.
+func (t *Tx) settle(ctx context.Context) {
+	version := uint64(t.at)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := t.r.reload(ctx, version); err != nil {

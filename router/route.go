@@ -291,7 +291,7 @@ func (s *statement) nearTargets(ctx context.Context, env *exec.Env, g *plan.Gath
 		return nil, nil, err
 	}
 	var all targetSet
-	if rel.Placement.Strategy != catalog.Vector || p.Partitioner() == nil {
+	if rel.Placement.Strategy != catalog.Vector || !p.Trained() {
 		if err := s.routeTargets(ctx, env, g, g.Rels[0], &all); err != nil {
 			return nil, nil, err
 		}
@@ -305,7 +305,7 @@ func (s *statement) nearTargets(ctx context.Context, env *exec.Env, g *plan.Gath
 	var chosen, others targetSet
 	set := s.m.CellSets[uint32(rel.OID)]
 	for _, o := range set.Cells {
-		cell, trained := o.Cell, o.Cell >= placement.UntrainedCells && p.Partitioner() != nil
+		cell, trained := o.Cell, o.Cell >= placement.UntrainedCells
 		unsettled := rel.Placement.State != catalog.Trained && !slices.Contains(route.Rest, cell)
 		switch {
 		case slices.Contains(route.Cells, cell) || unsettled:
@@ -363,21 +363,35 @@ func (s *statement) nearCells(ctx context.Context, env *exec.Env, g *plan.Gather
 
 var metricOperators = map[string]string{"l2": "<->", "cosine": "<=>", "ip": "<#>"}
 
+// partitionerKey names a compiled partitioner: it changes with the table's cells and with
+// their owners.
+type partitionerKey struct {
+	rel       *catalog.Relation
+	ownership uint64
+}
+
 // partitioner gives the trained cells with their owners in a map.
 func (r *Router) partitioner(m *cluster.Map, rel *catalog.Relation, p *placement.Placer) (*vectorpart.Partitioner, error) {
-	set := p.Partitioner().Set()
-	owners := cluster.CellSet{Generation: uint64(rel.Placement.Generation)}
-	for _, c := range set.Cells {
-		o, ok := m.Cell(uint32(rel.OID), c.ID)
-		if !ok || o.Shard == cluster.None {
-			return nil, staleUnit(m, placement.Unit{Space: uint32(rel.OID), N: c.ID})
-		}
-		owners.Cells = append(owners.Cells, cluster.CellOwner{Cell: c.ID, Owner: o})
+	key := partitionerKey{rel, m.Ownership}
+	if part, ok := r.catalogs.partitioners.Load(key); ok {
+		return part.(*vectorpart.Partitioner), nil
 	}
-	slices.SortFunc(owners.Cells, func(a, b cluster.CellOwner) int { return int(int64(a.Cell) - int64(b.Cell)) })
-	part, err := p.Partitioner().WithOwners(owners)
+	owners := m.CellSets[uint32(rel.OID)]
+	part, err := p.Partitioner(owners)
 	if err != nil {
+		return nil, types.Errorf("ZH001", "cells of table %q: %w", rel.Name, err)
+	}
+	// Cells that the set no longer has, or never had, are chosen by the table's state.
+	trained := cluster.CellSet{Generation: owners.Generation}
+	for _, o := range owners.Cells {
+		if _, ok := part.Set().Cell(o.Cell); ok {
+			trained.Cells = append(trained.Cells, o)
+		}
+	}
+	if part, err = part.WithOwners(trained); err != nil {
 		return nil, types.Errorf("XX000", "cells of table %q: %w", rel.Name, err)
 	}
+	r.catalogs.partitioners.Clear() // older maps are not asked for again
+	r.catalogs.partitioners.Store(key, part)
 	return part, nil
 }

@@ -78,6 +78,8 @@ type Options struct {
 	// It returns once the map is stored. nil refuses such tables.
 	AssignUnits func(ctx context.Context, table uint32, set cluster.CellSet) error
 
+	// Password makes the verifier of a password given in clear; nil refuses such passwords.
+	Password func(clear string) (verifier string, err error)
 	// Procedures answer CALL by qualified name ("helios.train").
 	Procedures map[string]Procedure
 	// Functions are added to the built-in ones.

@@ -38,6 +38,7 @@ type Tx struct {
 
 	draft   *catalog.Catalog // its own DDL
 	ddl     bool
+	at      hlc.Timestamp // when it has committed
 	running *statement
 }
 
