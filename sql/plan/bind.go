@@ -180,6 +180,9 @@ func (k *block) statement(stmt sql.Statement, settle bool) (Node, error) {
 	case *sql.Delete:
 		return k.with(s.With, func() (Node, error) { return k.delete(s) })
 	}
+	if s, ok := stmt.(*sql.Unsupported); ok {
+		return nil, types.Errorf("0A000", "%s is not supported", s.What)
+	}
 	return nil, types.Errorf("0A000", "statement cannot be planned").
 		WithHint("Only SELECT, VALUES, INSERT, UPDATE and DELETE have a plan.")
 }

@@ -150,6 +150,9 @@ func (k *block) bindTest(e sql.Expr) (Expr, error) {
 		return k.subscript(e)
 	case *sql.Field:
 		return k.field(e)
+	case *sql.GroupingSet, *sql.GroupingCall:
+		return nil, types.Errorf("0A000", "GROUPING SETS, ROLLUP and CUBE are not supported").
+			WithHint("Use UNION ALL of several GROUP BY queries.")
 	}
 	return nil, types.Errorf("0A000", "this expression is not supported")
 }

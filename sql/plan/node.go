@@ -260,7 +260,7 @@ type (
 		// Probe, when set, finds the partners of one left row through an index: its frame
 		// is the left Keys. It pays when there are few left rows.
 		Probe   Node
-		Columns     []Col
+		Columns []Col
 	}
 	// SetOp is UNION, INTERSECT or EXCEPT of inputs of equal types.
 	SetOp struct {

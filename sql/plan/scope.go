@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"strings"
-
 	"github.com/heliosdb/helios/sql"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/types"
@@ -277,5 +275,3 @@ func (k *block) noColumn(parts sql.Name) error {
 	}
 	return e
 }
-
-func lower(s string) string { return strings.ToLower(s) }

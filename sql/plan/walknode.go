@@ -106,12 +106,7 @@ func withExprs(n Node, f func(Expr) Expr) Node {
 	case *Limit:
 		return &Limit{n.Input, opt(n.Count), opt(n.Offset), keys(n.Ties)}
 	case *Aggregate:
-		c := &Aggregate{n.Input, list(n.Group), slices.Clone(n.Aggs), n.Columns, n.extra}
-		for i, a := range c.Aggs {
-			a.Args, a.OrderBy, a.Filter = list(a.Args), keys(a.OrderBy), opt(a.Filter)
-			c.Aggs[i] = a
-		}
-		return c
+		return withAggExprs(n, list, keys, opt)
 	case *Distinct:
 		return &Distinct{n.Input, list(n.On)}
 	case *WindowAgg:
@@ -132,6 +127,15 @@ func withExprs(n Node, f func(Expr) Expr) Node {
 		return withWriteExprs(n, f)
 	}
 	return n
+}
+
+func withAggExprs(n *Aggregate, list func([]Expr) []Expr, keys func([]SortKey) []SortKey, opt func(Expr) Expr) Node {
+	c := &Aggregate{n.Input, list(n.Group), slices.Clone(n.Aggs), n.Columns, n.extra}
+	for i, a := range c.Aggs {
+		a.Args, a.OrderBy, a.Filter = list(a.Args), keys(a.OrderBy), opt(a.Filter)
+		c.Aggs[i] = a
+	}
+	return c
 }
 
 func withWriteExprs(n Node, f func(Expr) Expr) Node {
