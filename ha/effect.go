@@ -147,8 +147,8 @@ const (
 
 // Promise is what a node keeps on disk apart from the log.
 type Promise struct {
-	Term uint32  // no lower term is obeyed
-	Safe wal.LSN // committed under a rule that counts standbys; never cut
+	Term uint32  `json:"term"` // no lower term is obeyed
+	Safe wal.LSN `json:"safe"` // committed under a rule that counts standbys; never cut
 }
 
 // Failover tells of a change of primary.

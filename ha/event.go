@@ -170,7 +170,7 @@ type (
 type Peer struct {
 	Node    string
 	Address string // host:port of its Replication service
-	Class   Mode
+	Class   Mode   // empty: not known, counted among the voting copies of a quorum
 }
 
 // verdict is a primary's answer to a hello.

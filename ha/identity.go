@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,11 +49,10 @@ func readIdentity(fs vfs.FS, dir string) (identity, error) {
 		return identity{}, err
 	}
 	var id identity
-	line, sum, err := splitChecked(text)
-	if err == nil && crc32.Checksum(line, castagnoli) != sum {
+	line := text[:max(0, len(text)-len(checksumLine(nil)))]
+	if !bytes.Equal(text[len(line):], checksumLine(line)) {
 		err = errors.New("checksum does not match")
-	}
-	if err == nil {
+	} else {
 		err = json.Unmarshal(line, &id)
 	}
 	if err != nil {
@@ -63,16 +63,9 @@ func readIdentity(fs vfs.FS, dir string) (identity, error) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func splitChecked(text []byte) (line []byte, sum uint32, err error) {
-	const tail = len("\n01234567\n")
-	if len(text) < tail {
-		return nil, 0, errors.New("too short")
-	}
-	line = text[:len(text)-tail]
-	if _, err := fmt.Sscanf(string(text[len(line):]), "\n%08x\n", &sum); err != nil {
-		return nil, 0, errors.New("no checksum line")
-	}
-	return line, sum, nil
+// checksumLine is what follows the line of JSON in the file.
+func checksumLine(line []byte) []byte {
+	return fmt.Appendf(nil, "\n%08x\n", crc32.Checksum(line, castagnoli))
 }
 
 // write replaces the file and returns when it is on disk.
@@ -86,7 +79,7 @@ func (id identity) write(fs vfs.FS, dir string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "%s\n%08x\n", line, crc32.Checksum(line, castagnoli))
+	_, err = f.Write(append(line, checksumLine(line)...))
 	if err == nil {
 		err = f.Sync()
 	}

@@ -61,6 +61,7 @@ func TestAcks(t *testing.T) {
 		mode         Mode
 		peers        int // voting nodes of the shard, this one among them
 		published    int
+		unknown      int // nodes whose class is not known
 		sync, quorum int
 		want         int
 	}{
@@ -76,12 +77,16 @@ func TestAcks(t *testing.T) {
 		{mode: Quorum, peers: 5, published: 4, want: 2},
 		{mode: Quorum, peers: 2, published: 4, want: 2}, // the list of nodes lags behind the set
 		{mode: Quorum, peers: 5, published: 4, quorum: 4, want: 3},
+		{mode: Quorum, peers: 3, unknown: 2, want: 2},
 	} {
 		rules := Rules{Node: "n0", Mode: test.mode, SyncCount: test.sync, QuorumSize: test.quorum}
 		c := NewCore(rules, Boot{}, 0)
 		var peers []Peer
 		for i := range test.peers {
 			peers = append(peers, Peer{Node: fmt.Sprint("n", i), Class: Sync})
+		}
+		for i := range test.unknown {
+			peers = append(peers, Peer{Node: fmt.Sprint("u", i)})
 		}
 		c.Step(0, topology{append(peers, Peer{Node: "a", Class: Async})})
 		if got := c.acks(Lease{Mode: test.mode, Members: members(test.published, Sync)}); got != test.want {

@@ -120,8 +120,8 @@ func TestPairSwitchover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, pairRules(ha.SemiSync), "a", "b")
 		from := c.primary(0)
-		var events []ha.Failover
-		c.nodes["b"].node.FailoverWatcher().OnFailover(func(f ha.Failover) { events = append(events, f) })
+		told := make(chan ha.Failover, 10)
+		c.nodes["b"].node.FailoverWatcher().OnFailover(func(f ha.Failover) { told <- f })
 		for round := range 4 {
 			to := "b"
 			if from.name == "b" {
@@ -142,6 +142,11 @@ func TestPairSwitchover(t *testing.T) {
 			if got := len(from.shard.snapshot()); got != round+1 {
 				t.Errorf("round %d: %d rows", round, got)
 			}
+		}
+		synctest.Wait()
+		var events []ha.Failover
+		for range len(told) {
+			events = append(events, <-told)
 		}
 		if len(events) != 4 || events[0].Old != "a" || events[0].New != "b" || !events[0].Planned || events[0].LSN == 0 {
 			t.Errorf("failovers seen: %+v", events)

@@ -24,7 +24,7 @@ func (c *Core) acks(l Lease) int {
 		}
 		copies := 1
 		for _, p := range c.peers {
-			if p.Node != c.rules.Node && p.Class.votes() {
+			if p.Node != c.rules.Node && (p.Class.votes() || p.Class == "") {
 				copies++
 			}
 		}

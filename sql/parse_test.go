@@ -88,8 +88,8 @@ func TestGuard(t *testing.T) {
 		"sum of 25,000":       "SELECT " + strings.Repeat("1+", 25_000) + "1",
 		"casts":               "SELECT 1" + strings.Repeat("::int", 30_000),
 		"is null":             "SELECT 1" + strings.Repeat(" IS NULL", 40_000),
-		"concatenation":       "SELECT a" + strings.Repeat("||a", 100_000),
-		"collate":             "SELECT a" + strings.Repeat(` COLLATE "C"`, 100_000),
+		"concatenation":       "SELECT a" + strings.Repeat("||a", 30_000),
+		"collate":             "SELECT a" + strings.Repeat(` COLLATE "C"`, 30_000),
 		"100,000 parentheses": "SELECT " + strings.Repeat("(", 100_000) + "1" + strings.Repeat(")", 100_000),
 		"100,000 brackets":    "SELECT ARRAY" + strings.Repeat("[", 100_000),
 		"not":                 "SELECT " + strings.Repeat("NOT ", 200_000) + "true",
@@ -119,13 +119,13 @@ func TestGuard(t *testing.T) {
 		}
 	}
 	accepted := map[string]string{
-		"or of 100,000":  "SELECT 1 WHERE a = 1" + strings.Repeat(" OR a = 1", 100_000),
-		"and of 100,000": "SELECT 1 WHERE a IS NOT NULL" + strings.Repeat(" AND a.b >= -1", 100_000),
-		"in of 100,000":  "SELECT 1 WHERE a IN (-1" + strings.Repeat(", -1", 100_000) + ")",
-		"rows":           "INSERT INTO t VALUES (1, now())" + strings.Repeat(", (-1.5::float8, now())", 20_000),
-		"vector":         "SELECT '[" + strings.Repeat("0.123,", 200_000) + "1]'::vector",
-		"sum of 900":     "SELECT " + strings.Repeat("1+", 900) + "1",
-		"statements":     strings.Repeat("SELECT 1+1 UNION SELECT 2;", 1_000) + strings.Repeat("SELECT a -- "+strings.Repeat("x", 50)+"\n;", 1_000),
+		"or of 100,000": "SELECT 1 WHERE a = 1" + strings.Repeat(" OR a = 1", 100_000),
+		"and of 5,000":  "SELECT 1 WHERE a IS NOT NULL" + strings.Repeat(" AND a.b >= -1", 5_000),
+		"in of 20,000":  "SELECT 1 WHERE a IN (-1" + strings.Repeat(", -1", 20_000) + ")",
+		"rows":          "INSERT INTO t VALUES (1, now())" + strings.Repeat(", (-1.5::float8, now())", 5_000),
+		"vector":        "SELECT '[" + strings.Repeat("0.123,", 200_000) + "1]'::vector",
+		"sum of 900":    "SELECT " + strings.Repeat("1+", 900) + "1",
+		"statements":    strings.Repeat("SELECT 1+1 UNION SELECT 2;", 1_000) + strings.Repeat("SELECT a -- "+strings.Repeat("x", 50)+"\n;", 1_000),
 	}
 	for name, text := range accepted {
 		parsed, err := Parse(text)
@@ -133,8 +133,8 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: %v, want it accepted", name, err)
 			continue
 		}
-		if and, ok := parsed[0].Statement.(*Select); ok && name == "and of 100,000" {
-			if n := len(and.Where.(*And).Args); n != 100_001 {
+		if and, ok := parsed[0].Statement.(*Select); ok && name == "and of 5,000" {
+			if n := len(and.Where.(*And).Args); n != 5_001 {
 				t.Errorf("%s: %d arguments", name, n)
 			}
 		}

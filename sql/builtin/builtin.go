@@ -84,6 +84,8 @@ type Aggregate struct {
 	New func(args []types.Type) Accumulator
 	// SkipsNull says that rows with a NULL argument do not count.
 	SkipsNull bool
+	// Ordered marks the ordered-set aggregates, whose rows come in the order of WITHIN GROUP.
+	Ordered bool
 	// Split says how shards compute parts of it; nil if all rows must come together.
 	Split *Split
 }

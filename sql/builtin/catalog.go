@@ -27,38 +27,7 @@ func (c *Context) typeName(t types.Type) string {
 
 // catalogFuncs ask the statement's catalog.
 func catalogFuncs() map[string]evalFunc {
-	m := map[string]evalFunc{
-		"format_type": func(ctx *Context, a []types.Value) (types.Value, error) {
-			if a[0].IsNull() {
-				return types.Null, nil
-			}
-			t := types.T(types.OID(a[0].AsInt()))
-			if !a[1].IsNull() {
-				t.Mod = int32(a[1].AsInt())
-			} else if t.OID == types.BPCharOID {
-				return types.Text("character"), nil
-			}
-			return types.Text(ctx.typeName(t)), nil
-		},
-		"pg_get_userbyid": func(ctx *Context, a []types.Value) (types.Value, error) {
-			if ctx.Catalog != nil {
-				if name, ok := ctx.Catalog.Name(ClassRole, types.OID(a[0].AsInt())); ok {
-					return types.Text(strings.Trim(name, `"`)), nil
-				}
-			}
-			return types.Text("unknown (OID=" + intText(a[0].AsInt()) + ")"), nil
-		},
-		"obj_description(oid,name)": func(ctx *Context, a []types.Value) (types.Value, error) {
-			return comment(ctx, a[1].AsText(), a[0], 0)
-		},
-		"obj_description(oid)": func(ctx *Context, a []types.Value) (types.Value, error) { return comment(ctx, "", a[0], 0) },
-		"shobj_description": func(ctx *Context, a []types.Value) (types.Value, error) {
-			return comment(ctx, a[1].AsText(), a[0], 0)
-		},
-		"col_description": func(ctx *Context, a []types.Value) (types.Value, error) {
-			return comment(ctx, ClassRelation, a[0], int(a[1].AsInt()))
-		},
-	}
+	m := namingFuncs()
 	for name, class := range map[string]string{
 		"pg_table_is_visible": ClassRelation, "pg_type_is_visible": ClassType, "pg_function_is_visible": ClassFunction,
 		"pg_operator_is_visible": ClassOperator, "pg_collation_is_visible": ClassCollation,
@@ -101,6 +70,42 @@ func catalogFuncs() map[string]evalFunc {
 		m[name] = catalogCall(name)
 	}
 	return m
+}
+
+// namingFuncs name and describe objects.
+func namingFuncs() map[string]evalFunc {
+	return map[string]evalFunc{
+		"format_type": func(ctx *Context, a []types.Value) (types.Value, error) {
+			if a[0].IsNull() {
+				return types.Null, nil
+			}
+			t := types.T(types.OID(a[0].AsInt()))
+			if !a[1].IsNull() {
+				t.Mod = int32(a[1].AsInt())
+			} else if t.OID == types.BPCharOID {
+				return types.Text("character"), nil
+			}
+			return types.Text(ctx.typeName(t)), nil
+		},
+		"pg_get_userbyid": func(ctx *Context, a []types.Value) (types.Value, error) {
+			if ctx.Catalog != nil {
+				if name, ok := ctx.Catalog.Name(ClassRole, types.OID(a[0].AsInt())); ok {
+					return types.Text(strings.Trim(name, `"`)), nil
+				}
+			}
+			return types.Text("unknown (OID=" + intText(a[0].AsInt()) + ")"), nil
+		},
+		"obj_description(oid,name)": func(ctx *Context, a []types.Value) (types.Value, error) {
+			return comment(ctx, a[1].AsText(), a[0], 0)
+		},
+		"obj_description(oid)": func(ctx *Context, a []types.Value) (types.Value, error) { return comment(ctx, "", a[0], 0) },
+		"shobj_description": func(ctx *Context, a []types.Value) (types.Value, error) {
+			return comment(ctx, a[1].AsText(), a[0], 0)
+		},
+		"col_description": func(ctx *Context, a []types.Value) (types.Value, error) {
+			return comment(ctx, ClassRelation, a[0], int(a[1].AsInt()))
+		},
+	}
 }
 
 // catalogCalls are answered by Catalog.Call.
@@ -332,6 +337,8 @@ func miscFuncs() map[string]evalFunc {
 	}
 	return map[string]evalFunc{
 		"num_nulls": nulls(true), "num_nonnulls": nulls(false),
+		"parse_ident": parseIdent,
+		"width_bucket(anycompatible,anycompatiblearray)": widthBucketArray,
 		"pg_lsn_mi": func(_ *Context, a []types.Value) (types.Value, error) {
 			d, err := subNumeric(unsigned(a[0]), unsigned(a[1]))
 			return types.Numeric(d), err
@@ -339,4 +346,22 @@ func miscFuncs() map[string]evalFunc {
 		"pg_collation_for": constant(types.Text(`"default"`)),
 		"setseed":          func(*Context, []types.Value) (types.Value, error) { return types.Null, unsupported("function setseed") },
 	}
+}
+
+// widthBucketArray gives how many of the sorted thresholds a value reaches.
+func widthBucketArray(_ *Context, a []types.Value) (types.Value, error) {
+	thresholds := a[1].AsArray()
+	if len(thresholds.Dims) > 1 {
+		return types.Null, types.Errorf("2202E", "thresholds must be one-dimensional array")
+	}
+	n := int64(0)
+	for _, e := range thresholds.Elems {
+		if e.IsNull() {
+			return types.Null, types.Errorf("22004", "thresholds array must not contain NULLs")
+		}
+		if types.Compare(e, a[0]) <= 0 {
+			n++
+		}
+	}
+	return types.Int(n), nil
 }

@@ -8,6 +8,7 @@ import (
 
 func dateFuncs() map[string]evalFunc {
 	m := map[string]evalFunc{
+		"timestamp(date,time)": dateAtTime(0, 1), "timestamptz(date,timetz)": dateAtTimeTZ(0, 1),
 		"date_pli":        func(_ *Context, a []types.Value) (types.Value, error) { return addDays(a[0], a[1].AsInt()) },
 		"date_mii":        func(_ *Context, a []types.Value) (types.Value, error) { return addDays(a[0], -a[1].AsInt()) },
 		"integer_pl_date": func(_ *Context, a []types.Value) (types.Value, error) { return addDays(a[1], a[0].AsInt()) },

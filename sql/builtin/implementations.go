@@ -23,7 +23,7 @@ func implementations() (map[string]evalFunc, map[string]evalSetFunc, map[string]
 	evals := make(map[string]evalFunc)
 	for _, group := range []map[string]evalFunc{
 		boolFuncs(), intFuncs(), floatFuncs(), mathFuncs(), numericFuncs(), textFuncs(), padFuncs(), likeFuncs(), regexpFuncs(), byteaFuncs(), bitFuncs(),
-		dateFuncs(), intervalFuncs(), timeFieldFuncs(), jsonFuncs(), jsonBuildFuncs(), jsonEditFuncs(),
+		dateFuncs(), intervalFuncs(), timeFieldFuncs(), toCharFuncs(), jsonFuncs(), jsonBuildFuncs(), jsonEditFuncs(),
 		arrayFuncs(), vectorFuncs(), systemFuncs(), catalogFuncs(), sequenceFuncs(), miscFuncs(),
 	} {
 		maps.Copy(evals, group)
@@ -33,10 +33,17 @@ func implementations() (map[string]evalFunc, map[string]evalSetFunc, map[string]
 		maps.Copy(sets, group)
 	}
 	aggs := make(map[string]aggFunc)
-	for _, group := range []map[string]aggFunc{countAggregates(), sumAggregates(), momentAggregates(), pickAggregates(), collectAggregates()} {
+	for _, group := range []map[string]aggFunc{countAggregates(), sumAggregates(), momentAggregates(), pickAggregates(), collectAggregates(), orderedAggregates()} {
 		maps.Copy(aggs, group)
 	}
-	return evals, sets, aggs, nil
+	return evals, sets, aggs, retTypes()
+}
+
+// retTypes says where a result's modifier is that of an argument: without it,
+// character(n) would lose its trailing blanks.
+func retTypes() map[string]retFunc {
+	first := func(args []types.Type) types.Type { return args[0] }
+	return map[string]retFunc{"max(bpchar)": first, "min(bpchar)": first}
 }
 
 // The following adapt plain Go functions to evalFunc.

@@ -45,8 +45,10 @@ func intFuncs() map[string]evalFunc {
 		m[name+"not"] = onInt(func(x int64) (types.Value, error) { return types.Int(^x), nil })
 		m[name+"shl"] = onInts(func(x, y int64) (types.Value, error) { return shift(x, y, oid, true), nil })
 		m[name+"shr"] = onInts(func(x, y int64) (types.Value, error) { return shift(x, y, oid, false), nil })
-		m["gcd("+name+","+name+")"] = onInts(func(x, y int64) (types.Value, error) { return gcdInts(x, y, oid) })
-		m["lcm("+name+","+name+")"] = onInts(func(x, y int64) (types.Value, error) { return lcmInts(x, y, oid) })
+		if oid != types.Int2OID {
+			m["gcd("+name+","+name+")"] = onInts(func(x, y int64) (types.Value, error) { return gcdInts(x, y, oid) })
+			m["lcm("+name+","+name+")"] = onInts(func(x, y int64) (types.Value, error) { return lcmInts(x, y, oid) })
+		}
 	}
 	m["int8inc"] = onInt(func(x int64) (types.Value, error) { return addInts(x, 1, types.Int8OID) })
 	m["int8dec"] = onInt(func(x int64) (types.Value, error) { return subInts(x, 1, types.Int8OID) })

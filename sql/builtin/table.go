@@ -178,6 +178,7 @@ func (t *table) bind() {
 			if agg := pick(aggs, sig, fn.Name); agg != nil {
 				t.aggregates[fn.OID] = agg(fn)
 			}
+			fn.RetType = rets[sig]
 			continue
 		}
 		if fn.SRF {

@@ -67,6 +67,17 @@ var placementNames = []string{
 	"shard_key", "strategy", "colocate_with", "num_centroids", "metric", "split_at", "zone_column", "zones",
 }
 
+// NormalOptions writes all placement options with their prefix.
+func NormalOptions(options []sql.Option) []sql.Option {
+	out := slices.Clone(options)
+	for i, o := range out {
+		if o.Namespace == "" && slices.Contains(placementNames, o.Name) {
+			out[i].Namespace = "helios"
+		}
+	}
+	return out
+}
+
 // isStorageParameter tells PostgreSQL's own storage parameters of tables.
 func isStorageParameter(name string) bool {
 	switch name {

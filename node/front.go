@@ -1,0 +1,301 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/heliosdb/helios/admin"
+	"github.com/heliosdb/helios/cluster"
+	"github.com/heliosdb/helios/consensus"
+	"github.com/heliosdb/helios/hashring"
+	"github.com/heliosdb/helios/pgwire"
+	"github.com/heliosdb/helios/remote"
+	"github.com/heliosdb/helios/reshard"
+	"github.com/heliosdb/helios/router"
+	"github.com/heliosdb/helios/session"
+	"github.com/heliosdb/helios/sql/builtin"
+	"github.com/heliosdb/helios/sql/exec"
+	"github.com/heliosdb/helios/types"
+)
+
+// frontOptions describe a router's process.
+type frontOptions struct {
+	world    World
+	id       string
+	listen   string
+	store    consensus.Store
+	database string
+	secret   string
+	first    *cluster.Map // founds the cluster if nobody has
+	limits   cluster.Limits
+	// addShards starts the pairs of further shards where this process can (the demo); nil
+	// elsewhere: they must have been started.
+	addShards func(ctx context.Context, ids []cluster.ShardID) error
+}
+
+// front is a running router: the cluster map, the router over the shards, SQL, and the
+// driver of reshard jobs if this router holds the lease on them.
+type front struct {
+	o       frontOptions
+	log     *slog.Logger
+	peers   *forwarder
+	router  *router.Router
+	wire    *pgwire.Server
+	addr    string
+	started time.Time
+
+	current atomic.Pointer[cluster.Map]
+	moved   chan struct{} // closed and replaced with every map
+	mu      sync.Mutex    // guards moved
+	ctx     context.Context
+	cancel  context.CancelFunc
+	threads sync.WaitGroup
+	failed  chan error
+}
+
+// startFront starts a router; it answers SQL when it returns.
+func startFront(ctx context.Context, o frontOptions) (f *front, err error) {
+	o.world = o.world.withDefaults()
+	f = &front{o: o, log: o.world.Logger.With("node", o.id), failed: make(chan error, 1), moved: make(chan struct{}), started: time.Now()}
+	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			f.stop()
+		}
+	}()
+	l, err := listen(o.world, o.listen, "SQL")
+	if err != nil {
+		return f, err
+	}
+	f.addr = l.Addr().String()
+	if err := f.open(ctx); err != nil {
+		return f, errors.Join(err, l.Close())
+	}
+	f.threads.Go(func() { f.serve(l) })
+	f.threads.Go(f.driveJobs)
+	return f, nil
+}
+
+// open founds or finds the cluster, waits for its shards and makes the router.
+func (f *front) open(ctx context.Context) error {
+	if f.o.first != nil {
+		if _, err := consensus.ClusterMap(f.o.store).Found(ctx, f.o.first); err != nil {
+			return fmt.Errorf("cluster map: %w", err)
+		}
+	}
+	f.threads.Go(f.watchMap)
+	if _, err := f.refresh(ctx, 0); err != nil {
+		return err
+	}
+	var err error
+	if f.peers, err = newPeers(f.o.world, f.o.secret, f.o.database, f.current.Load); err != nil {
+		return err
+	}
+	incarnation, err := consensus.NextIncarnation(ctx, f.o.store)
+	if err != nil {
+		return fmt.Errorf("router incarnation: %w", err)
+	}
+	procedures := f.procedures()
+	views := &admin.ClusterViews{
+		Map: f.current.Load, Started: f.started, Ask: f.ask,
+		Jobs:  func(ctx context.Context) ([]reshard.Job, error) { return loadJobs(ctx, f.o.store) },
+		Nodes: func(ctx context.Context) ([]consensus.Node, error) { return registered(ctx, f.o.store) },
+	}
+	o := router.Options{
+		Map: f.current.Load, Refresh: f.refresh, Shards: f.peers.shards, Incarnation: incarnation,
+		AssignUnits: f.assign, Procedures: map[string]router.Procedure{}, Functions: setFunctions(procedures.Functions()),
+		Relations: admin.Relations(), Virtual: views.Rows, Logger: f.log,
+		Limits: router.Limits{FanoutMax: f.o.limits.MaxFanout},
+	}
+	for _, name := range procedures.Names() {
+		o.Procedures[name] = func(ctx context.Context, info *session.Info, args []session.Arg) (*exec.Result, error) {
+			_, err := procedures.Call(ctx, info, name, args)
+			return nil, err
+		}
+	}
+	if f.router, err = router.New(ctx, o); err != nil {
+		return err
+	}
+	views.Catalog = f.router.Catalog
+	return f.openSQL()
+}
+
+func (f *front) openSQL() error {
+	host := session.NewHost(session.Options{Engine: func(database string) (session.Engine, error) {
+		if database != f.router.Catalog().Database().Name {
+			return nil, noDatabase(database)
+		}
+		return f.router, nil
+	}})
+	keeper, err := newGatekeeper(f.o.secret, f.router.Catalog)
+	if err != nil {
+		return err
+	}
+	f.wire, err = pgwire.New(pgwire.Options{
+		Auth: keeper, Log: f.log, Superuser: f.isSuperuser, Limits: pgwire.Limits{Conns: f.o.limits.MaxConnections},
+		NewSession: func(ctx context.Context, info *pgwire.ConnInfo, client pgwire.Client) (pgwire.Session, error) {
+			return host.Open(ctx, info, client)
+		},
+	})
+	return err
+}
+
+func (f *front) isSuperuser(user string) bool {
+	role, ok := f.router.Catalog().Role(user)
+	return ok && role.Superuser
+}
+
+func (f *front) serve(l net.Listener) {
+	if err := f.wire.Serve(f.ctx, l); err != nil && f.ctx.Err() == nil {
+		select {
+		case f.failed <- fmt.Errorf("SQL port: %w", err):
+		default:
+		}
+	}
+}
+
+func (f *front) watchMap() {
+	err := consensus.ClusterMap(f.o.store).Watch(f.ctx, func(next *cluster.Map) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if old := f.current.Load(); old == nil || next.Version > old.Version {
+			f.current.Store(next)
+			close(f.moved)
+			f.moved = make(chan struct{})
+		}
+	})
+	if err != nil && f.ctx.Err() == nil {
+		f.log.Warn("cluster map", "err", err)
+	}
+}
+
+// refresh waits for a map newer than a version; at the end of ctx it gives the newest.
+func (f *front) refresh(ctx context.Context, newerThan uint64) (*cluster.Map, error) {
+	for {
+		f.mu.Lock()
+		moved := f.moved
+		f.mu.Unlock()
+		if m := f.current.Load(); m != nil && m.Version > newerThan {
+			return m, nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			if m := f.current.Load(); m != nil {
+				return m, nil
+			}
+			return nil, fmt.Errorf("no cluster map: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// assign stores who owns a table's units.
+func (f *front) assign(ctx context.Context, table uint32, set cluster.CellSet) error {
+	m, err := consensus.ClusterMap(f.o.store).Edit(ctx, func(now *cluster.Map) (*cluster.Map, error) { return now.WithCells(table, set) })
+	if err != nil {
+		return err
+	}
+	_, err = f.refresh(ctx, m.Version-1)
+	return err
+}
+
+// ask runs a query on one node.
+func (f *front) ask(ctx context.Context, addr, text string) ([]types.Row, error) {
+	conn, err := f.peers.client.Pool(addr, f.o.database).Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	rows, err := conn.Exec(ctx, remote.Statement{SQL: text, Result: remote.Binary})
+	if err != nil {
+		return nil, err
+	}
+	var out []types.Row
+	for rows.NextResult() {
+		for rows.Next() {
+			row, err := rows.Values()
+			if err != nil {
+				return nil, errors.Join(err, rows.Close())
+			}
+			out = append(out, row)
+		}
+	}
+	return out, rows.Close()
+}
+
+// procedures are what operators CALL.
+func (f *front) procedures() *admin.Procedures {
+	return &admin.Procedures{
+		Superuser: func(info *session.Info) bool { return f.isSuperuser(info.User()) },
+		Reshard:   f.startJob, Abort: f.abortJob, Plan: f.planJob,
+		Train: func(ctx context.Context, info *session.Info, table string, cells int) error {
+			return f.router.Train(ctx, info, table, cells)
+		},
+	}
+}
+
+// setFunctions turns the operators' functions into functions of the executor.
+func setFunctions(list []admin.Function) []*builtin.Func {
+	var out []*builtin.Func
+	for _, fn := range list {
+		out = append(out, setFunction(fn))
+	}
+	return out
+}
+
+// stop ends sessions, jobs, then the router.
+func (f *front) stop() {
+	f.cancel()
+	if f.wire != nil {
+		f.wire.Close()
+	}
+	f.threads.Wait()
+	if f.router != nil {
+		f.router.Close()
+	}
+	if f.peers != nil {
+		f.peers.close()
+	}
+}
+
+// firstMap makes the map that founds a cluster: slots by the exact planner from the
+// ring's proposal.
+func firstMap(name string, slots int, shards []cluster.Shard) (*cluster.Map, error) {
+	var members []hashring.Shard
+	for _, s := range shards {
+		members = append(members, hashring.Shard{ID: s.ID, Weight: s.Weight})
+	}
+	table, _, err := hashring.Plan(make([]cluster.ShardID, slots), members)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.New(name, slices.Clone(shards), table)
+}
+
+// registered lists the nodes that have registered.
+func registered(ctx context.Context, store consensus.Store) ([]consensus.Node, error) {
+	entries, err := consensus.Nodes(store).List(ctx)
+	var out []consensus.Node
+	for _, e := range entries {
+		out = append(out, e.Value)
+	}
+	return out, err
+}
+
+// loadJobs lists the reshard jobs, oldest first.
+func loadJobs(ctx context.Context, store consensus.Store) ([]reshard.Job, error) {
+	entries, err := consensus.Jobs[reshard.Job](store).List(ctx)
+	var out []reshard.Job
+	for _, e := range entries {
+		out = append(out, e.Value)
+	}
+	slices.SortFunc(out, func(a, b reshard.Job) int { return int(int64(a.ID) - int64(b.ID)) })
+	return out, err
+}
