@@ -400,5 +400,3 @@ func (r *Router) CommitPrepared(context.Context, *session.Info, string) error {
 func (r *Router) RollbackPrepared(context.Context, *session.Info, string) error {
 	return errPrepare("ROLLBACK PREPARED")
 }
-
-

@@ -21,7 +21,7 @@ import (
 
 // sequenceBlocks are the values that the router has taken and not given out.
 type sequenceBlocks struct {
-	mu    sync.Mutex
+	mu     sync.Mutex
 	blocks map[types.OID]*sequenceBlock
 }
 
@@ -251,4 +251,3 @@ func (q *sequences) Size(function string, _ []types.Value) (int64, bool, error) 
 	}
 	return sum, true, nil
 }
-
