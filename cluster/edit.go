@@ -38,7 +38,7 @@ func (m *Map) Edit(change func(next *Map) error) (*Map, error) {
 // sameOwners tells whether every slot, cell, range and zone has the owner it has in old,
 // and reference tables the same shards.
 func (m *Map) sameOwners(old *Map) bool {
-	return slices.EqualFunc(m.Shards, old.Shards, func(a, b Shard) bool { return a.ID == b.ID }) &&
+	return slices.Equal(m.active(), old.active()) &&
 		slices.Equal(m.Slots, old.Slots) &&
 		maps.EqualFunc(m.CellSets, old.CellSets, func(a, b CellSet) bool {
 			return a.Generation == b.Generation && slices.Equal(a.Cells, b.Cells)
@@ -47,6 +47,17 @@ func (m *Map) sameOwners(old *Map) bool {
 			return slices.EqualFunc(a, b, func(x, y RangeOwner) bool { return bytes.Equal(x.From, y.From) && x.Owner == y.Owner })
 		}) &&
 		maps.Equal(m.Zones, old.Zones)
+}
+
+// active lists the shards that have what every shard has: the catalog, reference tables.
+func (m *Map) active() []ShardID {
+	var ids []ShardID
+	for _, s := range m.Shards {
+		if s.State != Joining {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
 }
 
 // WithSlot returns the next map in which a slot has this owner.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"iter"
 
 	"github.com/heliosdb/helios/ha"
 	"github.com/heliosdb/helios/hlc"
@@ -42,8 +41,8 @@ func (a *applier) Export(ctx context.Context, begin func(wal.LSN) error, put fun
 	return a.Shard.Export(ctx, begin, put)
 }
 
-func (a *applier) Import(ctx context.Context, at wal.LSN, pairs iter.Seq2[[]byte, []byte]) error {
-	return a.Shard.Import(ctx, at, pairs)
+func (a *applier) Import(ctx context.Context, at wal.LSN, all func(put func(key, value []byte) error) error) error {
+	return a.Shard.Import(ctx, at, all)
 }
 
 func (a *applier) Ceiling() uint64 { return uint64(a.Clock().Ceiling()) }

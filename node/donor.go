@@ -85,7 +85,7 @@ func (d *donor) Tail(req *rpc.TailRequest, wire grpc.ServerStreamingServer[rpc.T
 		for _, v := range versions {
 			payload = rpc.AppendEntry(payload, v.Key, shard.EncodeVersion(v))
 		}
-		return wire.Send(&rpc.TailRecord{Fence: fence, End: end, Payload: payload, Commit: end})
+		return wire.Send(&rpc.TailRecord{Fence: fence, End: end, Type: uint32(len(versions)), Payload: payload, Commit: end})
 	})
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -220,7 +220,7 @@ func (f *front) ask(ctx context.Context, addr, text string) ([]types.Row, error)
 	var out []types.Row
 	for rows.NextResult() {
 		for rows.Next() {
-			row, err := rows.Values()
+			row, err := decodeRow(rows)
 			if err != nil {
 				return nil, errors.Join(err, rows.Close())
 			}
@@ -228,6 +228,23 @@ func (f *front) ask(ctx context.Context, addr, text string) ([]types.Row, error)
 		}
 	}
 	return out, rows.Close()
+}
+
+// decodeRow reads a row that came in binary form.
+func decodeRow(rows *remote.Rows) (types.Row, error) {
+	raw := rows.Raw()
+	row := make(types.Row, len(raw))
+	for i, c := range rows.Columns() {
+		if raw[i] == nil {
+			continue
+		}
+		v, err := types.ParseBinary(types.T(c.Type), slices.Clone(raw[i]))
+		if err != nil {
+			return nil, err
+		}
+		row[i] = v
+	}
+	return row, nil
 }
 
 // procedures are what operators CALL.

@@ -71,6 +71,7 @@ type member struct {
 	threads sync.WaitGroup
 	failed  chan error
 	started time.Time
+	copies  copiers
 }
 
 // startMember starts a node of a shard. It answers SQL as soon as the shard has a
@@ -81,6 +82,7 @@ func startMember(ctx context.Context, o memberOptions) (m *member, err error) {
 		o: o, log: o.world.Logger.With("node", o.id), changed: make(chan struct{}, 1),
 		failed: make(chan error, 4), started: time.Now(),
 	}
+	m.copies.running = map[string]*copier{}
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -127,7 +129,7 @@ func (m *member) build() error {
 		OnFlush:   bell.Flushed,
 		OnApply:   bell.Ring,
 		Fatal:     m.fail,
-		Relations: admin.Relations(),
+		Relations: admin.Relations(), Undo: m.undo,
 	})
 	if err != nil {
 		return err
@@ -144,7 +146,7 @@ func (m *member) build() error {
 		return err
 	}
 	views := &admin.NodeViews{
-		ID: o.id, Shard: o.shard, SQL: m.sqlAddr, Native: m.nativeAddr, HA: m.ha, Log: m.shard.Log(),
+		ID: o.id, Shard: o.shard, SQL: m.sqlAddr, Native: m.nativeAddr, HA: m.ha, DB: m.shard,
 		Map: m.current.Load, Jobs: func(ctx context.Context) ([]reshard.Job, error) { return loadJobs(ctx, o.store) }, Started: m.started,
 	}
 	m.engine = shard.NewEngine(m.shard, shard.EngineOptions{
@@ -332,6 +334,7 @@ func (m *member) fail(err error) {
 // stop ends the node: sessions first, then replication, then the store.
 func (m *member) stop() {
 	m.cancel()
+	m.stopCopies()
 	if m.wire != nil {
 		m.wire.Close()
 	}
@@ -362,7 +365,7 @@ func peersOf(m *cluster.Map, id cluster.ShardID) []ha.Peer {
 	}
 	var out []ha.Peer
 	for _, n := range s.Nodes {
-		out = append(out, ha.Peer{Node: n.ID, Address: n.Native})
+		out = append(out, ha.Peer{Node: n.ID, Address: n.Native, Class: ha.SemiSync})
 	}
 	return out
 }

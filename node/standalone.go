@@ -81,7 +81,7 @@ func (s *standalone) open(ctx context.Context, o standaloneOptions) error {
 	if err := s.shard.OwnAll(ctx, nil); err != nil {
 		return err
 	}
-	views := &admin.NodeViews{ID: o.id, Shard: 1, SQL: s.addr, Log: s.shard.Log(), Started: time.Now()}
+	views := &admin.NodeViews{ID: o.id, Shard: 1, SQL: s.addr, DB: s.shard, Started: time.Now()}
 	engine := shard.NewEngine(s.shard, shard.EngineOptions{Alone: true, Views: views.Rows, Password: newVerifier})
 	host := session.NewHost(session.Options{Engine: func(database string) (session.Engine, error) {
 		if database != s.shard.Catalog().Database().Name {

@@ -352,12 +352,13 @@ func (e *Engine) view(cat *catalog.Catalog) *pgcatalog.View {
 // Lookup answers catalog questions of functions for a session.
 func (e *Engine) Lookup(cat *catalog.Catalog, info *session.Info) builtin.Catalog {
 	c := e.conn(info)
-	return &lookup{Catalog: e.view(cat).Lookup(info, &sequences{e: e, c: c}), c: c}
+	return &lookup{Catalog: e.view(cat).Lookup(info, &sequences{e: e, c: c}), e: e, c: c}
 }
 
 // lookup is a session's look-up that the shard's own functions find their session in.
 type lookup struct {
 	builtin.Catalog
+	e *Engine
 	c *conn
 }
 

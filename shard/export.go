@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/storage"
 	"github.com/heliosdb/helios/types"
 	"github.com/heliosdb/helios/wal"
@@ -83,4 +84,21 @@ func DecodeVersion(key, b []byte) (storage.Version, error) {
 		return storage.Version{}, types.Errorf("XX001", "a copied version is damaged")
 	}
 	return v, nil
+}
+
+// CatalogRanges are the keys of the catalog.
+func CatalogRanges() [][2][]byte {
+	return [][2][]byte{{[]byte{catalogPrefix}, []byte{catalogPrefix + 1}}, {catalogMark, []byte{catalogMark[0] + 1}}}
+}
+
+// ReferenceRanges are the keys of the rows of all reference tables.
+func (s *Shard) ReferenceRanges() [][2][]byte {
+	var out [][2][]byte
+	for rel := range s.Catalog().Relations() {
+		if rel.Kind == catalog.KindTable && !rel.Virtual && rel.Placement.Strategy == catalog.Reference {
+			lo := tablePrefix(rel.OID)
+			out = append(out, [2][]byte{lo, prefixEnd(lo)})
+		}
+	}
+	return out
 }

@@ -11,18 +11,23 @@ import (
 	"github.com/heliosdb/helios/types"
 )
 
-// function makes a function of schema helios that only routers and superusers may call.
-func (e *Engine) function(name string, ret types.OID, args []types.OID, f func(ctx context.Context, c *conn, args []types.Value) (types.Value, error)) *builtin.Func {
+// RouterFunction makes a function of schema helios that only routers and superusers may
+// call; name comes without the schema.
+func RouterFunction(name string, ret types.OID, args []types.OID, f func(ctx context.Context, args []types.Value) (types.Value, error)) *builtin.Func {
+	return function(name, ret, args, func(ctx context.Context, _ *conn, args []types.Value) (types.Value, error) { return f(ctx, args) })
+}
+
+func function(name string, ret types.OID, args []types.OID, f func(ctx context.Context, c *conn, args []types.Value) (types.Value, error)) *builtin.Func {
 	return &builtin.Func{
 		Name: "helios." + name, Args: args, Ret: ret, Strict: true, Volatility: 'v', Kind: 'f',
 		Eval: func(b *builtin.Context, args []types.Value) (types.Value, error) {
 			l, ok := b.Catalog.(*lookup)
-			if !ok || !e.trusted(l.c.info) {
+			if !ok || !l.e.trusted(l.c.info) {
 				return types.Null, types.Errorf("42501", "permission denied for function helios.%s", name)
 			}
 			ctx := b.Ctx
 			if ctx == nil {
-				ctx = e.ctx
+				ctx = l.e.ctx
 			}
 			return f(ctx, l.c, args)
 		},
@@ -34,90 +39,90 @@ func (e *Engine) function(name string, ret types.OID, args []types.OID, f func(c
 func (e *Engine) ownFunctions() []*builtin.Func {
 	text, big, oid := types.TextOID, types.Int8OID, types.OIDOID
 	return []*builtin.Func{
-		e.function("ctx", types.VoidOID, []types.OID{text}, func(_ context.Context, c *conn, a []types.Value) (types.Value, error) {
+		function("ctx", types.VoidOID, []types.OID{text}, func(_ context.Context, c *conn, a []types.Value) (types.Value, error) {
 			return types.Text(""), c.tell(a[0].AsText())
 		}),
-		e.function("visible", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+		function("visible", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
 			if err := e.serving(); err != nil {
 				return types.Null, err
 			}
 			return types.Int(int64(e.Visible())), nil
 		}),
-		e.function("outcome", text, []types.OID{text, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+		function("outcome", text, []types.OID{text, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			o, err := e.Outcome(ctx, a[0].AsText(), hlc.Timestamp(max(0, a[1].AsInt())))
 			return types.Text(o.String()), err
 		}),
-		e.function("resolve", text, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+		function("resolve", text, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			o, err := e.Decide(ctx, a[0].AsText())
 			return types.Text(o.String()), err
 		}),
-		e.function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+		function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			return types.Text(""), e.ForgetDecisions(ctx, strings.Split(a[0].AsText(), ","))
 		}),
-		e.function("sequence_block", text, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+		function("sequence_block", text, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			first, n, err := e.SequenceBlock(ctx, types.OID(a[0].AsInt()), a[1].AsInt())
 			return types.Text(fmt.Sprintf("%d,%d", first, n)), err
 		}),
-		e.function("sequence_set", types.VoidOID, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+		function("sequence_set", types.VoidOID, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			return types.Text(""), e.SetSequence(ctx, types.OID(a[0].AsInt()), a[1].AsInt())
 		}),
-		e.function("catalog_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+		function("catalog_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
 			return types.Int(int64(e.Catalog().Version())), nil
 		}),
-		e.function("set_placement", types.VoidOID, []types.OID{oid, text, types.Int4OID, types.ByteaOID}, e.setPlacement),
-		e.function("seal", big, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			units, err := parseUnits(a[0].AsText())
+		function("set_placement", types.VoidOID, []types.OID{oid, text, types.Int4OID, types.ByteaOID}, e.setPlacement),
+		function("seal", big, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := ParseUnits(a[0].AsText())
 			if err != nil {
 				return types.Null, err
 			}
 			lsn, err := e.Seal(ctx, units)
 			return types.Int(int64(lsn)), err
 		}),
-		e.function("drained", types.BoolOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			units, err := parseUnits(a[0].AsText())
+		function("drained", types.BoolOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := ParseUnits(a[0].AsText())
 			if err != nil {
 				return types.Null, err
 			}
 			ok, err := e.Drained(units)
 			return types.Bool(ok), err
 		}),
-		e.function("reads_off", big, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			units, err := parseUnits(a[0].AsText())
+		function("reads_off", big, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := ParseUnits(a[0].AsText())
 			if err != nil {
 				return types.Null, err
 			}
 			ts, err := e.ReadsOff(ctx, units)
 			return types.Int(int64(ts)), err
 		}),
-		e.function("digest", text, []types.OID{text, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			units, err := parseUnits(a[0].AsText())
+		function("digest", text, []types.OID{text, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := ParseUnits(a[0].AsText())
 			if err != nil {
 				return types.Null, err
 			}
 			d, err := e.Digest(ctx, units, hlc.Timestamp(a[1].AsInt()))
 			return types.Text(d.String()), err
 		}),
-		e.function("owns", types.BoolOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			units, err := parseUnits(a[0].AsText())
+		function("owns", types.BoolOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := ParseUnits(a[0].AsText())
 			return types.Bool(err == nil && e.Owns(units)), err
 		}),
-		e.function("log_end", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+		function("log_end", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
 			return types.Int(int64(e.log.End())), e.serving()
 		}),
-		e.function("map_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+		function("map_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			return types.Int(int64(e.mu.adopted)), nil
 		}),
-		e.function("lock_catalog", types.VoidOID, nil, func(ctx context.Context, c *conn, _ []types.Value) (types.Value, error) {
+		function("lock_catalog", types.VoidOID, nil, func(ctx context.Context, c *conn, _ []types.Value) (types.Value, error) {
 			t := c.tx()
 			if t == nil {
 				return types.Null, types.Errorf("25P01", "helios.lock_catalog needs a transaction")
 			}
 			return types.Text(""), t.lockCatalog(ctx)
 		}),
-		e.function("drop_units", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			units, err := parseUnits(a[0].AsText())
+		function("drop_units", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := ParseUnits(a[0].AsText())
 			if err != nil {
 				return types.Null, err
 			}

@@ -349,7 +349,7 @@ func (s *Shard) owns(u placement.Unit, t *table) bool {
 	return s.mu.units.may(u, false) == nil
 }
 
-// FormatUnits and parseUnits spell units as SQL functions take them: space:n,n;space:n.
+// FormatUnits spells units as SQL functions take them: space:n,n;space:n.
 func FormatUnits(units []placement.Unit) string {
 	bySpace := map[uint32][]string{}
 	var spaces []uint32
@@ -366,7 +366,8 @@ func FormatUnits(units []placement.Unit) string {
 	return strings.Join(parts, ";")
 }
 
-func parseUnits(text string) ([]placement.Unit, error) {
+// ParseUnits reads what FormatUnits wrote.
+func ParseUnits(text string) ([]placement.Unit, error) {
 	bySpace, err := parseCells(text)
 	if err != nil {
 		return nil, types.Errorf("22023", "cannot read units %q", text)

@@ -3,7 +3,6 @@ package shard
 import (
 	"context"
 	"errors"
-	"iter"
 	"time"
 
 	"github.com/heliosdb/helios/hlc"
@@ -94,12 +93,12 @@ func (s *Shard) Export(_ context.Context, begin func(at wal.LSN) error, put func
 
 // Import replaces the store by a base copy taken at an LSN. The old one stands until the
 // new one is complete on disk; the caller resets the log.
-func (s *Shard) Import(ctx context.Context, at wal.LSN, pairs iter.Seq2[[]byte, []byte]) error {
+func (s *Shard) Import(ctx context.Context, at wal.LSN, all func(put func(key, value []byte) error) error) error {
 	fs, dir := s.opts.FS, s.opts.FS.PathJoin(s.opts.Dir, "db.new")
 	if err := fs.RemoveAll(dir); err != nil {
 		return err
 	}
-	if err := storage.Import(storage.Options{FS: fs, Dir: dir, Logger: s.logger}, pairs); err != nil {
+	if err := storage.Import(storage.Options{FS: fs, Dir: dir, Logger: s.logger}, all); err != nil {
 		return errors.Join(err, fs.RemoveAll(dir))
 	}
 	for s.store().Stats().OpenSnapshots > 0 { // reads that began before end soon

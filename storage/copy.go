@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"iter"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -40,8 +39,9 @@ func (s *Store) Export(begin func(Position) error, put func(key, value []byte) e
 const importBytes = 1 << 20
 
 // Import makes a store in opts.Dir, which must not exist, of the pairs that Export gave,
-// and makes it durable.
-func Import(opts Options, pairs iter.Seq2[[]byte, []byte]) (err error) {
+// and makes it durable. all calls put with each pair; its error, such as a copy that
+// broke off, is returned, and what was made is no store.
+func Import(opts Options, all func(put func(key, value []byte) error) error) (err error) {
 	s, err := Open(opts)
 	if err != nil {
 		return err
@@ -49,20 +49,21 @@ func Import(opts Options, pairs iter.Seq2[[]byte, []byte]) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	b := s.db.NewBatch()
 	defer func() { err = errors.Join(err, b.Close()) }()
-	for key, value := range pairs {
+	put := func(key, value []byte) error {
 		if len(key) < 2 {
 			return fmt.Errorf("%w: a copied key of %d bytes", ErrCorrupt, len(key))
 		}
-		if err := b.Set(key, value, nil); err != nil {
+		if err := b.Set(key, value, nil); err != nil || b.Len() < importBytes {
 			return err
-		}
-		if b.Len() < importBytes {
-			continue
 		}
 		if err := b.Commit(pebble.NoSync); err != nil {
 			return err
 		}
 		b.Reset()
+		return nil
+	}
+	if err := all(put); err != nil {
+		return err
 	}
 	if err := b.Commit(pebble.NoSync); err != nil {
 		return err

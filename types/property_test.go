@@ -112,32 +112,40 @@ func drawTyped(t *rapid.T, n int) (Type, []Value) {
 
 func TestKeyOrderIsValueOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		typ, v := drawTyped(t, 2)
+		typ, values := drawTyped(t, 12)
 		desc := rapid.Bool().Draw(t, "desc")
-		want := Compare(v[0], v[1])
-		if desc {
-			want = -want
-		}
-		a, b := AppendKey(nil, v[0], desc, false), AppendKey(nil, v[1], desc, false)
-		if got := bytes.Compare(a, b); got != want {
-			t.Fatalf("%s: keys of %s and %s compare %d, values %d", typ, ToText(typ, v[0]), ToText(typ, v[1]), got, want)
-		}
-		if want != 0 && (bytes.HasPrefix(a, b) || bytes.HasPrefix(b, a)) {
-			t.Fatalf("%s: one key is a prefix of the other", typ)
-		}
-		if (want == 0) != (HashValue(v[0]) == HashValue(v[1])) && want == 0 {
-			t.Fatalf("%s: equal values %s, %s hash apart", typ, ToText(typ, v[0]), ToText(typ, v[1]))
-		}
-		if want == 0 && !bytes.Equal(AppendCanonical(nil, v[0], typ), AppendCanonical(nil, v[1], typ)) {
-			t.Fatalf("%s: equal values %s, %s are placed apart", typ, ToText(typ, v[0]), ToText(typ, v[1]))
-		}
-		for _, first := range []bool{true, false} {
-			null := AppendKey(nil, Null, desc, first)
-			if got := bytes.Compare(null, a) < 0; got != first {
-				t.Fatalf("%s: NULL first = %v, want %v", typ, got, first)
+		for i, v := range values {
+			for _, w := range values[i:] {
+				checkKeyOrder(t, typ, v, w, desc)
 			}
 		}
 	})
+}
+
+func checkKeyOrder(t *rapid.T, typ Type, v, w Value, desc bool) {
+	want := Compare(v, w)
+	if desc {
+		want = -want
+	}
+	a, b := AppendKey(nil, v, desc, false), AppendKey(nil, w, desc, false)
+	if got := bytes.Compare(a, b); got != want {
+		t.Fatalf("%s: keys of %s and %s compare %d, values %d", typ, ToText(typ, v), ToText(typ, w), got, want)
+	}
+	if want != 0 && (bytes.HasPrefix(a, b) || bytes.HasPrefix(b, a)) {
+		t.Fatalf("%s: one key is a prefix of the other", typ)
+	}
+	if want == 0 && HashValue(v) != HashValue(w) {
+		t.Fatalf("%s: equal values %s, %s hash apart", typ, ToText(typ, v), ToText(typ, w))
+	}
+	if want == 0 && !bytes.Equal(AppendCanonical(nil, v, typ), AppendCanonical(nil, w, typ)) {
+		t.Fatalf("%s: equal values %s, %s are placed apart", typ, ToText(typ, v), ToText(typ, w))
+	}
+	for _, first := range []bool{true, false} {
+		null := AppendKey(nil, Null, desc, first)
+		if got := bytes.Compare(null, a) < 0; got != first {
+			t.Fatalf("%s: NULL first = %v, want %v", typ, got, first)
+		}
+	}
 }
 
 func TestKeyDecodes(t *testing.T) {

@@ -22,6 +22,7 @@ func TestDistributedEqualsLocal(t *testing.T) {
 			"create table t (id int primary key, g int, x int, s text, v vector(2))",
 			"create table u (tid int, n int, y int, w text, primary key (tid, n)) with (shard_key = tid)",
 			"create table r (id int primary key, name text) with (strategy = reference)",
+			"create table w (a int, b int, c int, primary key (a, b))",
 		} {
 			both(rt, local, shards, ddl)
 		}
@@ -98,6 +99,9 @@ func randomRows(t *rapid.T) []string {
 	for i := range rapid.IntRange(0, 12).Draw(t, "u rows") {
 		out = append(out, fmt.Sprintf("insert into u values (%d, %d, %s, %s)", rapid.IntRange(0, 8).Draw(t, "tid"), i, maybeNull(t, "y"), randomText(t, "w")))
 	}
+	for i := range rapid.IntRange(0, 8).Draw(t, "w rows") {
+		out = append(out, fmt.Sprintf("insert into w values (%d, %d, %s)", rapid.IntRange(0, 4).Draw(t, "a"), i, maybeNull(t, "c")))
+	}
 	for id := range rapid.IntRange(0, 4).Draw(t, "r rows") {
 		out = append(out, fmt.Sprintf("insert into r values (%d, %s)", id, randomText(t, "name")))
 	}
@@ -133,6 +137,10 @@ func nearest(t *rapid.T) string {
 
 // condition is a random condition over a table's columns.
 func condition(t *rapid.T, table string, depth int) string {
+	if table == "w" {
+		return fmt.Sprintf("w.a = %d and w.b %s %d", rapid.IntRange(0, 4).Draw(t, "wa"),
+			rapid.SampledFrom([]string{"=", ">", "<>"}).Draw(t, "wop"), rapid.IntRange(0, 4).Draw(t, "wb"))
+	}
 	key, num, text := "id", rapid.SampledFrom([]string{"g", "x"}).Draw(t, "col"), "s"
 	switch table {
 	case "u":
@@ -181,7 +189,9 @@ func condition(t *rapid.T, table string, depth int) string {
 // from is a random FROM clause; the first of tables can be named in conditions.
 func from(t *rapid.T) (text string, tables []string) {
 	join := rapid.SampledFrom([]string{"join", "left join", "right join", "full join"}).Draw(t, "join")
-	switch rapid.IntRange(0, 8).Draw(t, "from") {
+	switch rapid.IntRange(0, 9).Draw(t, "from") {
+	case 8:
+		return "w " + join + " t on t.id = w.a", []string{"w", "t"}
 	case 0, 1:
 		return "t", []string{"t"}
 	case 2:
@@ -203,7 +213,7 @@ func from(t *rapid.T) (text string, tables []string) {
 func columnsOf(tables []string) []string {
 	var out []string
 	for _, t := range tables {
-		for _, c := range map[string][]string{"t": {"id", "g", "x", "s"}, "u": {"tid", "n", "y", "w"}, "r": {"id", "name"}}[t] {
+		for _, c := range map[string][]string{"t": {"id", "g", "x", "s"}, "u": {"tid", "n", "y", "w"}, "r": {"id", "name"}, "w": {"a", "b", "c"}}[t] {
 			out = append(out, t+"."+c)
 		}
 	}
@@ -219,8 +229,8 @@ func randomSelect(t *rapid.T, depth int) string {
 	cols := columnsOf(tables)
 	pick := func(label string) string { return rapid.SampledFrom(cols).Draw(t, label) }
 	a, b := pick("a"), pick("b")
-	num := map[string]string{"t": "t.x", "u": "u.y", "r": "r.id"}[tables[0]]
-	key := map[string]string{"t": "t.id", "u": "u.tid", "r": "r.id"}[tables[0]]
+	num := map[string]string{"t": "t.x", "u": "u.y", "r": "r.id", "w": "w.c"}[tables[0]]
+	key := map[string]string{"t": "t.id", "u": "u.tid", "r": "r.id", "w": "w.a"}[tables[0]]
 	switch rapid.IntRange(0, 9).Draw(t, "select") {
 	case 0:
 		return fmt.Sprintf("select %s from %s%s", strings.Join(cols, ", "), text, where)

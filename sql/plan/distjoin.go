@@ -23,7 +23,7 @@ func (d *distributor) join(n *Join) part {
 	c.Probe = nil
 	if l.remote() && r.remote() && pushable(exprs...) {
 		c.Left, c.Right = l.node, r.node
-		if p, ok := together2(n, l, r); ok {
+		if p, ok := joinable(n, l, r); ok {
 			return p.with(&c)
 		}
 	}
@@ -31,8 +31,8 @@ func (d *distributor) join(n *Join) part {
 	return part{node: mapSubPlans(&c, d.whole), site: router}
 }
 
-// together2 tells whether two parts can be joined where they are, and what the join is.
-func together2(n *Join, l, r part) (part, bool) {
+// joinable tells whether two parts can be joined where they are, and what the join is.
+func joinable(n *Join, l, r part) (part, bool) {
 	width := len(n.Left.Cols())
 	left := part{site: l.site, pinned: l.pinned, group: l.group, keys: l.keys}
 	right := part{site: r.site, pinned: r.pinned, group: r.group}

@@ -27,7 +27,8 @@ func isSharded(rel *catalog.Relation) bool {
 
 // routeOf finds what a scan's filter says about the shard key.
 func routeOf(s *Scan) Route {
-	r := Route{Rel: s.Rel}
+	every := Route{Rel: s.Rel}
+	r := every
 	if s.Filter == nil || len(s.Rel.Placement.KeyColumns) == 0 {
 		return r
 	}
@@ -35,7 +36,7 @@ func routeOf(s *Scan) Route {
 	for _, num := range s.Rel.Placement.KeyColumns {
 		k, ok := t.equal[num]
 		if !ok || k.readsOuter() {
-			return r
+			return every
 		}
 		r.Keys = append(r.Keys, k)
 	}
