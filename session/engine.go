@@ -71,8 +71,23 @@ type TxOptions struct {
 	Isolation Isolation
 	ReadOnly  bool
 	Implicit  bool // no BEGIN was given: it ends with the statement, query string or Sync
+	Alone     bool // implicit, and certainly of one statement: a write may commit by itself
 	Info      *Info
 }
+
+// Replan is what Tx.Query answers when the plan was made for a catalog that is not the
+// newest any more and Catalog gives another one now: nothing was done, and the session
+// plans the statement again. cause is what a client hears if that does not help.
+func Replan(cause error) error { return &replan{cause} }
+
+type replan struct{ cause error }
+
+func (r *replan) Error() string { return "the plan is out of date: " + r.cause.Error() }
+
+func (r *replan) Unwrap() error { return r.cause }
+
+// replans bounds how often a statement is planned again.
+const replans = 10
 
 // Isolation is a transaction isolation level. READ UNCOMMITTED is ReadCommitted;
 // SERIALIZABLE never reaches an engine.

@@ -12,6 +12,15 @@ type functions struct {
 	session *Session
 }
 
+// EngineCatalog gives the engine's own Lookup behind what a session's functions are given,
+// so that functions of the engine find what they put there.
+func EngineCatalog(c builtin.Catalog) builtin.Catalog {
+	if f, ok := c.(*functions); ok {
+		return f.Catalog
+	}
+	return c
+}
+
 // Call answers pg_cancel_backend, pg_terminate_backend and current_query itself.
 func (f *functions) Call(function string, args []types.Value) ([]types.Row, bool, error) {
 	switch function {

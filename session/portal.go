@@ -72,8 +72,24 @@ func (r *rowReader) close() error {
 	return err
 }
 
-// open starts a portal's query and ends at its first row.
+// open starts a portal's query and ends at its first row. A plan that the engine finds
+// out of date is made anew.
 func (s *Session) open(ctx context.Context, po *portal) error {
+	for try := 0; ; try++ {
+		err := s.openOnce(ctx, po)
+		var old *replan
+		if !errors.As(err, &old) {
+			return err
+		}
+		if try == replans {
+			e := types.Errorf("40001", "could not serialize access: the schema changes too often")
+			e.Cause = old.cause
+			return e
+		}
+	}
+}
+
+func (s *Session) openOnce(ctx context.Context, po *portal) error {
 	q, err := s.planned(po.statement)
 	if err != nil {
 		return err

@@ -112,6 +112,7 @@ func (s *Session) simpleStatement(ctx context.Context, st *prepared, several, la
 	if err := s.startStatement(st.parsed.Statement, several); err != nil {
 		return err
 	}
+	s.tx.only = s.tx.state == implicit && !several
 	po := &portal{statement: st, internal: true}
 	tag, err := s.run(ctx, po, 0, w)
 	s.discard(po)

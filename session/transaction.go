@@ -24,6 +24,7 @@ type transaction struct {
 	state      blockState
 	tx         Tx      // nil until a statement needs it, and when it has been rolled back
 	several    bool    // implicit, over a query string of several statements
+	only       bool    // implicit, of a query string of one statement
 	ran        bool    // a statement has taken a snapshot: the isolation level is fixed
 	ddl        bool    // its catalog is its own: plans are not shared
 	before     *values // what a rollback restores
@@ -70,7 +71,7 @@ func (s *Session) begun(ctx context.Context) (Tx, error) {
 	if s.tx.tx != nil {
 		return s.tx.tx, nil
 	}
-	o := TxOptions{ReadOnly: s.values.on("transaction_read_only"), Implicit: s.tx.state == implicit, Info: s.info}
+	o := TxOptions{ReadOnly: s.values.on("transaction_read_only"), Implicit: s.tx.state == implicit, Alone: s.tx.state == implicit && s.tx.only, Info: s.info}
 	if level, _ := s.values.get("transaction_isolation"); level == "repeatable read" {
 		o.Isolation = RepeatableRead
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/session"
 	"github.com/heliosdb/helios/sql/builtin"
 	"github.com/heliosdb/helios/types"
 )
@@ -21,7 +22,7 @@ func function(name string, ret types.OID, args []types.OID, f func(ctx context.C
 	return &builtin.Func{
 		Name: "helios." + name, Args: args, Ret: ret, Strict: true, Volatility: 'v', Kind: 'f',
 		Eval: func(b *builtin.Context, args []types.Value) (types.Value, error) {
-			l, ok := b.Catalog.(*lookup)
+			l, ok := session.EngineCatalog(b.Catalog).(*lookup)
 			if !ok || !l.e.trusted(l.c.info) {
 				return types.Null, types.Errorf("42501", "permission denied for function helios.%s", name)
 			}

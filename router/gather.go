@@ -1,0 +1,311 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/heliosdb/helios/remote"
+	"github.com/heliosdb/helios/sql/exec"
+	"github.com/heliosdb/helios/sql/plan"
+	"github.com/heliosdb/helios/types"
+)
+
+// Gather runs a fragment on the shards that it concerns. Nothing is sent before the first
+// row is asked for, so that a statement which reads several Gathers over one connection
+// reads them one after the other.
+func (s *statement) Gather(ctx context.Context, env *exec.Env, g *plan.Gather) (exec.Rows, error) {
+	order, err := s.fragment(ctx, env, g)
+	if err != nil {
+		return nil, err
+	}
+	gr := &gatherRows{s: s, g: g, order: order, width: len(g.Columns)}
+	gr.write, gr.count = writes(g.Fragment)
+	if gr.count {
+		gr.columns = []plan.Col{{Type: types.T(types.Int8OID)}}
+	} else {
+		gr.columns = g.Columns
+	}
+	if g.KNN != nil {
+		gr.near, gr.rest, err = s.nearTargets(ctx, env, g)
+		if err != nil {
+			return nil, err
+		}
+		k, err := exec.EvalConst(ctx, g.KNN.K, env)
+		if err != nil {
+			return nil, err
+		}
+		gr.k = k.AsInt()
+		return gr, nil
+	}
+	if gr.near, err = s.targets(ctx, env, g); err != nil {
+		return nil, err
+	}
+	s.note(g, len(gr.near), 0, 0, "")
+	return gr, nil
+}
+
+// fragment is the statement that a Gather sends.
+func (s *statement) fragment(ctx context.Context, env *exec.Env, g *plan.Gather) (remote.Statement, error) {
+	text, args := g.SQL()
+	st := remote.Statement{SQL: text, Result: remote.Binary}
+	for _, arg := range args {
+		v, err := exec.EvalConst(ctx, arg, env)
+		if err != nil {
+			return st, err
+		}
+		st.Params = append(st.Params, param(arg.Type(), v))
+	}
+	return st, nil
+}
+
+// param encodes a value for a shard.
+func param(t types.Type, v types.Value) remote.Param {
+	if t.OID == types.UnknownOID {
+		t = types.T(types.TextOID)
+	}
+	p := remote.Param{Type: t.OID, Format: remote.Binary}
+	if !v.IsNull() {
+		p.Value = types.AppendBinary([]byte{}, t, v)
+	}
+	return p
+}
+
+// writes tells whether a fragment writes or locks rows, and whether its result is the
+// number of them.
+func writes(n plan.Node) (write, count bool) {
+	plan.EachNode(n, func(n plan.Node) bool {
+		switch n := n.(type) {
+		case *plan.Update:
+			write, count = true, len(n.Returning) == 0
+		case *plan.Delete:
+			write, count = true, len(n.Returning) == 0
+		case *plan.Lock:
+			write = true
+		}
+		return true
+	})
+	return write, count
+}
+
+// gatherRows is a Gather under way.
+type gatherRows struct {
+	s            *statement
+	g            *plan.Gather
+	order        remote.Statement
+	columns      []plan.Col
+	width        int
+	write, count bool
+	near, rest   []target
+	k            int64 // rows wanted of a nearest-neighbour search
+
+	streams []*stream
+	source  interface {
+		next(ctx context.Context) ([]types.Row, error)
+	}
+}
+
+// Next gives the next rows.
+func (gr *gatherRows) Next(ctx context.Context) ([]types.Row, error) {
+	if gr.source == nil {
+		if err := gr.start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return gr.source.next(ctx)
+}
+
+// Close ends what is still being read.
+func (gr *gatherRows) Close() error {
+	for _, s := range gr.streams {
+		s.close()
+	}
+	gr.streams = nil
+	return nil
+}
+
+func (gr *gatherRows) start(ctx context.Context) error {
+	if err := gr.ask(ctx, gr.near); err != nil {
+		return err
+	}
+	switch {
+	case gr.g.Everywhere:
+		return gr.startEverywhere(ctx)
+	case gr.g.KNN != nil:
+		return gr.startNearest(ctx)
+	case len(gr.g.MergeKeys) > 0 && len(gr.streams) > 1:
+		gr.source = newMerge(gr.g.MergeKeys, gr.streams)
+	default:
+		gr.source = &concat{streams: gr.streams}
+	}
+	return nil
+}
+
+// ask sends the fragment to shards, all at the same time.
+func (gr *gatherRows) ask(ctx context.Context, targets []target) error {
+	s := gr.s
+	s.r.stats.flights.Add(1)
+	first := len(gr.streams)
+	gr.streams = append(gr.streams, make([]*stream, len(targets))...)
+	errs := make([]error, len(targets))
+	var wg sync.WaitGroup
+	for i, t := range targets {
+		one := func() { gr.streams[first+i], errs[i] = gr.askOne(ctx, t, len(targets)) }
+		if i == len(targets)-1 {
+			one()
+		} else {
+			wg.Go(one)
+		}
+	}
+	wg.Wait()
+	started := gr.streams[:first]
+	for _, x := range gr.streams[first:] {
+		if x != nil {
+			started = append(started, x)
+		}
+	}
+	gr.streams = started
+	s.mu.Lock()
+	s.mu.streams = append(s.mu.streams, gr.streams[first:]...)
+	s.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+// askOne sends the fragment to one shard.
+func (gr *gatherRows) askOne(ctx context.Context, t target, shards int) (*stream, error) {
+	s := gr.s
+	byItself := gr.write && s.alone && shards == 1 && wholeStatement(s.q.Root, gr.g)
+	l, err := s.link(ctx, t.shard, gr.write && !byItself)
+	if err != nil {
+		return nil, err
+	}
+	if byItself {
+		s.committed = true
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	rows, lead, err := l.send(ctx, s.zone, s.t.savepoints, []order{{s.message(l, t.cells), gr.order}})
+	if err != nil {
+		cancel()
+		if !l.bound {
+			l.release()
+		}
+		return nil, err
+	}
+	x := &stream{
+		link: l, rows: rows, lead: lead[0], columns: gr.columns, count: gr.count,
+		limit: s.r.o.Limits.DetachBytes, cancel: cancel,
+	}
+	if !l.bound {
+		x.release = func(l *link) {
+			if s.committed {
+				s.t.s.committed(l.hear())
+			}
+			l.release()
+		}
+	}
+	return newStream(x), nil
+}
+
+// wholeStatement tells whether a Gather is all that a statement does on shards, so that
+// nothing in the router can fail after the shard has committed it.
+func wholeStatement(root plan.Node, g *plan.Gather) bool { return root == plan.Node(g) }
+
+// startEverywhere waits for all shards and lets the rows of one through: all have done
+// the same.
+func (gr *gatherRows) startEverywhere(ctx context.Context) error {
+	var first []types.Row
+	for i, x := range gr.streams {
+		rows, err := readAll(ctx, x)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			first = rows
+		}
+	}
+	gr.source = &sliceSource{rows: first}
+	return nil
+}
+
+// startNearest reads the nearest rows of the cells that were asked. A search that comes
+// back short, because its filter left few rows there, goes on with all other cells.
+func (gr *gatherRows) startNearest(ctx context.Context) error {
+	rows, err := gr.readNearest(ctx)
+	if err != nil {
+		return err
+	}
+	if int64(len(rows)) < gr.k && len(gr.rest) > 0 {
+		for _, x := range gr.streams {
+			x.close()
+		}
+		gr.streams = nil
+		if err := gr.ask(ctx, gr.rest); err != nil {
+			return err
+		}
+		gr.s.noteMore(gr.g, len(gr.rest))
+		more, err := gr.readNearest(ctx)
+		if err != nil {
+			return err
+		}
+		rows = mergeSorted(gr.g.MergeKeys, rows, more)
+	}
+	gr.source = &sliceSource{rows: rows}
+	return nil
+}
+
+func (gr *gatherRows) readNearest(ctx context.Context) ([]types.Row, error) {
+	m := newMerge(gr.g.MergeKeys, gr.streams)
+	var rows []types.Row
+	for int64(len(rows)) < gr.k {
+		batch, err := m.next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, batch...)
+	}
+	// All shards must have answered: one may yet ask for a restart.
+	for _, x := range gr.streams {
+		if _, err := readAll(ctx, x); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+func readAll(ctx context.Context, x *stream) (rows []types.Row, err error) {
+	for {
+		batch, err := x.next(ctx)
+		if errors.Is(err, io.EOF) {
+			return rows, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, batch...)
+	}
+}
+
+// note keeps what a Gather asked, for EXPLAIN.
+func (s *statement) note(g *plan.Gather, shards, cells, cellsAll int, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.touched.gathers == nil {
+		s.mu.touched.gathers = map[*plan.Gather]*gatherStats{}
+	}
+	s.mu.touched.gathers[g] = &gatherStats{
+		shards: shards, shardsAll: len(serving(s.m)), cells: cells, cellsAll: cellsAll, reason: reason,
+	}
+}
+
+// noteMore keeps that all other cells were asked as well.
+func (s *statement) noteMore(g *plan.Gather, shards int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.mu.touched.gathers[g]
+	st.shards = max(st.shards, shards)
+	st.cells, st.reason = st.cellsAll, st.reason+", then all others: too few rows"
+}

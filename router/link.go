@@ -1,0 +1,301 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/heliosdb/helios/cluster"
+	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/remote"
+	"github.com/heliosdb/helios/sql"
+	"github.com/heliosdb/helios/types"
+)
+
+// link is a connection to a shard's primary while a statement or transaction has it.
+type link struct {
+	r      *Router
+	shard  cluster.ShardID
+	conn   *remote.Conn
+	bound  bool     // belongs to a transaction, inside a block from its first flight on
+	open   bool     // BEGIN was sent
+	dead   bool     // the connection is lost, and with it what the transaction did there
+	saved  int      // savepoints of the transaction that the shard has heard of
+	mark   bool     // the next flight makes a savepoint for the running statement
+	marked bool     // it has been made
+	queued []string // statements to send ahead of the next flight
+	stream *stream  // rows that are still being read from it
+}
+
+// told is what a shard's session knows of its router, kept with the pooled connection.
+type told struct {
+	ownership uint64
+	zone      string
+}
+
+func (l *link) told() *told {
+	t, ok := l.conn.State.(*told)
+	if !ok {
+		t = &told{zone: "UTC"}
+		l.conn.State = t
+	}
+	return t
+}
+
+// message is what helios.ctx says ahead of one statement.
+type message struct {
+	ownership uint64
+	at        hlc.Timestamp // 0: the shard chooses
+	fixed     bool
+	gid       string
+	schema    uint64
+	cells     cellChoice
+}
+
+// cellChoice restricts reads of vector-placed tables to cells, by table.
+type cellChoice map[types.OID][]uint32
+
+// text writes the fields that the shard does not know yet; "" if there are none.
+func (m message) text(known uint64) string {
+	var b strings.Builder
+	field := func(key, value string) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(key + "=" + value)
+	}
+	if m.ownership != known {
+		field("v", strconv.FormatUint(m.ownership, 10))
+	}
+	if m.at != 0 {
+		field("t", strconv.FormatUint(uint64(m.at), 10))
+		if m.fixed {
+			field("f", "1")
+		}
+	}
+	if m.gid != "" {
+		field("g", m.gid)
+	}
+	if m.schema != 0 {
+		field("s", strconv.FormatUint(m.schema, 10))
+	}
+	if len(m.cells) > 0 {
+		var tables []string
+		for oid, cells := range m.cells {
+			list := make([]string, len(cells))
+			for i, c := range cells {
+				list[i] = strconv.FormatUint(uint64(c), 10)
+			}
+			tables = append(tables, fmt.Sprintf("%d:%s", oid, strings.Join(list, ",")))
+		}
+		field("c", strings.Join(tables, ";"))
+	}
+	return b.String()
+}
+
+// order is a statement for a shard with what is said ahead of it.
+type order struct {
+	message
+	remote.Statement
+}
+
+// flight lists what goes out for some orders: settings, BEGIN and savepoints that are
+// due, then each order's message and statement. lead is how many results come before
+// each order's own.
+func (l *link) flight(zone string, savepoints []string, orders []order) (all []remote.Statement, lead []int) {
+	before := 0
+	add := func(sql string, params ...remote.Param) {
+		all = append(all, remote.Statement{SQL: sql, Params: params})
+		before++
+	}
+	t := l.told()
+	if t.zone != zone {
+		add("SELECT set_config('TimeZone', $1, false)", textParam(zone))
+		t.zone = zone
+	}
+	if l.bound && !l.open {
+		add("BEGIN")
+	}
+	for _, q := range l.queued {
+		add(q)
+	}
+	if l.bound {
+		for _, name := range savepoints[l.saved:] {
+			add("SAVEPOINT " + sql.QuoteIdent(name))
+		}
+		if l.mark {
+			add("SAVEPOINT " + markName)
+			l.mark, l.marked = false, true
+		}
+	}
+	for _, o := range orders {
+		if text := o.text(t.ownership); text != "" {
+			add("SELECT helios.ctx($1)", textParam(text))
+			t.ownership = o.ownership
+		}
+		all = append(all, o.Statement)
+		lead = append(lead, before)
+		before = 0
+	}
+	l.queued = nil
+	if l.bound {
+		l.open, l.saved = true, len(savepoints)
+	}
+	return all, lead
+}
+
+func textParam(s string) remote.Param {
+	return remote.Param{Type: types.TextOID, Format: remote.Text, Value: []byte(s)}
+}
+
+// send makes a flight and stands before its first result. The caller must end it with
+// finish.
+func (l *link) send(ctx context.Context, zone string, savepoints []string, orders []order) (*remote.Rows, []int, error) {
+	if err := l.free(); err != nil {
+		return nil, nil, err
+	}
+	statements, lead := l.flight(zone, savepoints, orders)
+	rows, err := l.conn.Exec(ctx, statements...)
+	if err != nil {
+		return nil, nil, l.failed(err)
+	}
+	return rows, lead, nil
+}
+
+// skip reads past results; false if an error came first.
+func skip(rows *remote.Rows, n int) bool {
+	for range n {
+		if !rows.NextResult() {
+			return false
+		}
+	}
+	return true
+}
+
+// finish reads to the end of a flight, hears the shard's timestamp and gives the error.
+func (l *link) finish(rows *remote.Rows) error {
+	err := rows.Close()
+	l.hear()
+	return l.failed(err)
+}
+
+// hear notes the timestamp that the shard has reported last, and gives it.
+func (l *link) hear() hlc.Timestamp {
+	if l.conn == nil {
+		return 0
+	}
+	ts, err := parseTimestamp(l.conn.Parameter("helios.ts"))
+	if err != nil {
+		return 0 // the shard has reported none yet
+	}
+	l.r.hear(ts)
+	return ts
+}
+
+// failed notes what an error means for the connection.
+func (l *link) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	if code := types.CodeOf(err); code == "08006" || code == "57P01" || code == "57P02" {
+		l.dead = true
+	}
+	if t := l.told(); types.CodeOf(err) == "ZH001" || l.bound {
+		// A setting made inside the failed block is undone with it.
+		t.zone, t.ownership = "", 0
+	}
+	return err
+}
+
+// free makes the connection ready for another flight: rows still to be read from it are
+// read into memory.
+func (l *link) free() error {
+	if l.dead {
+		return errLostSession(l.shard)
+	}
+	if l.stream == nil {
+		return nil
+	}
+	s := l.stream
+	l.stream = nil
+	return s.detach()
+}
+
+// errLostSession tells that a shard lost what the transaction did there.
+func errLostSession(id cluster.ShardID) error {
+	return types.Errorf("40001", "could not go on: shard %d has lost its part of the transaction", id).
+		WithHint("The shard failed over or the connection broke. Run the transaction again.")
+}
+
+// run makes a flight whose results' rows do not matter, and gives the tags of the orders.
+func (l *link) run(ctx context.Context, zone string, savepoints []string, orders ...order) ([]string, error) {
+	rows, lead, err := l.send(ctx, zone, savepoints, orders)
+	if err != nil {
+		return nil, err
+	}
+	tags := make([]string, 0, len(orders))
+	for i := range orders {
+		if !skip(rows, lead[i]) || !rows.NextResult() {
+			break
+		}
+		for rows.Next() {
+		}
+		tags = append(tags, rows.Tag())
+	}
+	return tags, l.finish(rows)
+}
+
+// exec sends plain statements without answers of interest: COMMIT, ROLLBACK and such.
+func (l *link) exec(ctx context.Context, text string) error {
+	if err := l.free(); err != nil {
+		return err
+	}
+	_, err := l.conn.Run(ctx, remote.Statement{SQL: text, Once: !isPlain(text)})
+	l.hear()
+	return l.failed(err)
+}
+
+func isPlain(text string) bool { return text == "COMMIT" || text == "ROLLBACK" || text == "BEGIN" }
+
+// rollback ends the shard's part of a transaction without a trace; when the shard cannot
+// be told, the connection is given up, which has the same effect.
+func (l *link) rollback(ctx context.Context) {
+	if l.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	if l.stream != nil {
+		l.stream.abandon()
+		l.stream = nil
+	}
+	if l.open && !l.dead && l.conn.TxStatus() != 'I' {
+		if err := l.exec(ctx, "ROLLBACK"); err != nil {
+			l.r.log.Debug("rollback", "shard", l.shard, "err", err)
+		}
+		t := l.told()
+		t.zone, t.ownership = "", 0
+	}
+	l.release()
+}
+
+const rollbackTimeout = 5 * time.Second
+
+// release gives the connection back to its pool.
+func (l *link) release() {
+	if l.conn != nil {
+		l.conn.Release()
+		l.conn = nil
+	}
+}
+
+// connect gives a link to a shard's primary.
+func (r *Router) connect(ctx context.Context, id cluster.ShardID) (*link, error) {
+	conn, err := r.o.Shards.Get(ctx, id, remote.Primary)
+	if err != nil {
+		return nil, err
+	}
+	return &link{r: r, shard: id, conn: conn}, nil
+}

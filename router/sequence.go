@@ -1,0 +1,253 @@
+package router
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/heliosdb/helios/cluster"
+	"github.com/heliosdb/helios/hashring"
+	"github.com/heliosdb/helios/sql/catalog"
+	"github.com/heliosdb/helios/types"
+)
+
+// A sequence lives on one shard: the owner of the slot that its number hashes to, as a
+// key would. Routers take blocks of values there; a block is logged before it is used, so
+// no value is given twice, also after a failover. As with CACHE in PostgreSQL, values
+// come in order within a block only, and what is left of one when the router ends is
+// never used.
+
+// sequenceBlocks are the values that the router has taken and not given out.
+type sequenceBlocks struct {
+	mu     sync.Mutex
+	blocks map[types.OID]*sequenceBlock
+}
+
+type sequenceBlock struct {
+	mu   sync.Mutex // one refill at a time
+	next int64
+	left int64
+}
+
+// blockDefault is how many values a router takes at once unless the sequence says more.
+const blockDefault = 32
+
+func (b *sequenceBlocks) init() { b.blocks = map[types.OID]*sequenceBlock{} }
+
+func (b *sequenceBlocks) of(seq types.OID) *sequenceBlock {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	x := b.blocks[seq]
+	if x == nil {
+		x = &sequenceBlock{}
+		b.blocks[seq] = x
+	}
+	return x
+}
+
+// drop forgets what is left of a block.
+func (b *sequenceBlocks) drop(seq types.OID) {
+	x := b.of(seq)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.left = 0
+}
+
+// sequenceShard finds the shard of a sequence.
+func sequenceShard(m *cluster.Map, seq types.OID) (cluster.ShardID, error) {
+	key := types.AppendCanonical(nil, types.Int(int64(seq)), types.T(types.OIDOID))
+	slot := hashring.Slot(hashring.Hash(key), m.SlotCount())
+	if id := m.Slots[slot].Shard; id != cluster.None {
+		return id, nil
+	}
+	return cluster.None, types.Errorf("57P03", "no shard owns slot %d, where sequence %d is kept", slot, seq)
+}
+
+// nextval draws a value.
+func (r *Router) nextval(ctx context.Context, rel *catalog.Relation) (int64, error) {
+	b := r.sequences.of(rel.OID)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left == 0 {
+		if err := r.refill(ctx, rel, b); err != nil {
+			return 0, err
+		}
+	}
+	v := b.next
+	b.left--
+	b.next += rel.Sequence.Increment
+	return v, nil
+}
+
+// refill takes a block; b.mu is held.
+func (r *Router) refill(ctx context.Context, rel *catalog.Relation, b *sequenceBlock) error {
+	want := max(blockDefault, rel.Sequence.Cache)
+	answer, err := r.askSequence(ctx, rel.OID, "SELECT helios.sequence_block($1::oid, $2::bigint)", strconv.FormatInt(want, 10))
+	if err != nil {
+		return err
+	}
+	first, count, ok := strings.Cut(answer, ",")
+	start, err1 := strconv.ParseInt(first, 10, 64)
+	n, err2 := strconv.ParseInt(count, 10, 64)
+	if !ok || err1 != nil || err2 != nil || n < 1 {
+		return types.Errorf("XX000", "a shard gave %q as a block of values of sequence %q", answer, rel.Name)
+	}
+	b.next, b.left = start, n
+	return nil
+}
+
+// askSequence calls a function at the sequence's shard, wherever it has moved to.
+func (r *Router) askSequence(ctx context.Context, seq types.OID, query, arg string) (answer string, err error) {
+	r.stats.flights.Add(1)
+	limit := time.Now().Add(r.o.Limits.Hold)
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+		m, err := r.clusterMap()
+		if err != nil {
+			return "", err
+		}
+		id, err := sequenceShard(m, seq)
+		if err == nil {
+			answer, err = r.ask(ctx, id, query, textParam(strconv.FormatUint(uint64(seq), 10)), textParam(arg))
+		}
+		if v := judge(err); err == nil || v == final || v == lostAnswer && !strings.Contains(query, "block") {
+			return answer, public(err)
+		}
+		if time.Now().After(limit) {
+			return "", public(err)
+		}
+		if err := r.refresh(ctx, m); err != nil {
+			return "", err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return "", err
+		}
+	}
+}
+
+// sequences are the sequences as one session sees them.
+type sequences struct {
+	r   *Router
+	cat *catalog.Catalog
+	s   *sessionState
+}
+
+// callTimeout bounds a call of a function that has no context of its own.
+const callTimeout = 30 * time.Second
+
+func (q *sequences) context() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(q.r.ctx, callTimeout)
+}
+
+func (q *sequences) relation(seq types.OID) (*catalog.Relation, error) {
+	rel, ok := q.cat.ByOID(seq)
+	if !ok {
+		return nil, types.Errorf("42P01", "relation with OID %d does not exist", seq)
+	}
+	if rel.Sequence == nil {
+		return nil, types.Errorf("42809", "%q is not a sequence", rel.Name)
+	}
+	return rel, nil
+}
+
+// Nextval draws the next value.
+func (q *sequences) Nextval(seq types.OID) (int64, error) {
+	rel, err := q.relation(seq)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := q.context()
+	defer cancel()
+	v, err := q.r.nextval(ctx, rel)
+	if err != nil {
+		return 0, err
+	}
+	q.s.mu.Lock()
+	defer q.s.mu.Unlock()
+	q.s.mu.current[seq], q.s.mu.last = v, seq
+	return v, nil
+}
+
+// Currval is the value drawn last in this session.
+func (q *sequences) Currval(seq types.OID) (int64, error) {
+	rel, err := q.relation(seq)
+	if err != nil {
+		return 0, err
+	}
+	q.s.mu.Lock()
+	defer q.s.mu.Unlock()
+	v, ok := q.s.mu.current[seq]
+	if !ok {
+		return 0, types.Errorf("55000", "currval of sequence %q is not yet defined in this session", rel.Name)
+	}
+	return v, nil
+}
+
+// Lastval is the value drawn last in this session of any sequence.
+func (q *sequences) Lastval() (int64, error) {
+	q.s.mu.Lock()
+	defer q.s.mu.Unlock()
+	v, ok := q.s.mu.current[q.s.mu.last]
+	if !ok {
+		return 0, types.Errorf("55000", "lastval is not yet defined in this session")
+	}
+	return v, nil
+}
+
+// Setval makes the sequence go on after a value, or with it when it was not called. Other
+// routers first use up the blocks they have.
+func (q *sequences) Setval(seq types.OID, value int64, called bool) error {
+	rel, err := q.relation(seq)
+	if err != nil {
+		return err
+	}
+	d := rel.Sequence
+	if value < d.Min || value > d.Max {
+		return types.Errorf("22003", "setval: value %d is out of bounds for sequence \"%s\" (%d..%d)", value, rel.Name, d.Min, d.Max)
+	}
+	next := value
+	if called {
+		next += d.Increment
+	}
+	ctx, cancel := q.context()
+	defer cancel()
+	_, err = q.r.askSequence(ctx, seq, "SELECT helios.sequence_set($1::oid, $2::bigint)", strconv.FormatInt(next, 10))
+	if err != nil {
+		return err
+	}
+	q.r.sequences.drop(seq)
+	if called {
+		q.s.mu.Lock()
+		defer q.s.mu.Unlock()
+		q.s.mu.current[seq] = value
+	}
+	return nil
+}
+
+// Size answers the size functions: the sum over the shards for the database, nothing
+// known of single relations.
+func (q *sequences) Size(function string, _ []types.Value) (int64, bool, error) {
+	if function != "pg_database_size" {
+		return 0, true, nil
+	}
+	m, err := q.r.clusterMap()
+	if err != nil {
+		return 0, false, err
+	}
+	ctx, cancel := q.context()
+	defer cancel()
+	var sum int64
+	for _, id := range serving(m) {
+		text, err := q.r.ask(ctx, id, "SELECT pg_database_size(current_database())")
+		if err != nil {
+			return 0, false, public(err)
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0, false, types.Errorf("XX000", "shard %d gave %q as a size", id, text)
+		}
+		sum += n
+	}
+	return sum, true, nil
+}

@@ -1,0 +1,376 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/heliosdb/helios/cluster"
+	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/session"
+	"github.com/heliosdb/helios/sql/catalog"
+	"github.com/heliosdb/helios/sql/exec"
+	"github.com/heliosdb/helios/sql/plan"
+	"github.com/heliosdb/helios/types"
+)
+
+// statement is one attempt to run a statement; it is the plan's exec.Source.
+//
+// Its snapshot is one of four kinds. With at 0 each shard shows what is visible there:
+// right when one shard has everything, or nothing is read. Otherwise all shards are read
+// at at: the greatest timestamp heard (a shard that meets a newer version asks for a
+// restart), or one gathered from all primaries (pinned, nothing newer can matter), or the
+// transaction's own (REPEATABLE READ).
+type statement struct {
+	t      *Tx
+	r      *Router
+	q      *plan.Query
+	env    *exec.Env
+	m      *cluster.Map
+	pinned bool // gather the snapshot from all primaries
+
+	zone      string
+	schema    uint64 // catalog version of the plan, 0 while the transaction has its own
+	at        hlc.Timestamp
+	fixed     bool
+	partial   partial
+	committed bool // a write was sent that commits by itself
+	alone     bool // nothing but this statement is in its transaction
+
+	known []target // of the only Gather, when choose has found them
+
+	mu struct { // gathers of one statement may start at the same time
+		sync.Mutex
+		streams []*stream
+		fresh   []*link // bound by this statement
+		used    []*link // bound before and used without a mark
+		touched fanout
+	}
+}
+
+// fanout counts what a statement asked, for EXPLAIN.
+type fanout struct {
+	gathers map[*plan.Gather]*gatherStats
+}
+
+// gatherStats is how much of a table's places one Gather asked.
+type gatherStats struct {
+	shards, shardsAll int
+	cells, cellsAll   int
+	rows              int64
+	reason            string
+}
+
+// run runs the plan. A reading statement whose shards may still ask for a restart is held
+// back until all have answered.
+func (s *statement) run(ctx context.Context) (*exec.Result, error) {
+	var err error
+	if s.m, err = s.r.clusterMap(); err != nil {
+		return nil, err
+	}
+	s.zone = s.t.zone()
+	if s.t.draft == nil {
+		s.schema = s.q.CatalogVersion
+	}
+	s.alone = s.t.o.Alone && len(s.t.links) == 0
+	if err := s.choose(ctx); err != nil {
+		return nil, err
+	}
+	env := *s.env
+	env.Source = s
+	res, err := exec.Run(ctx, s.q, &env)
+	if err != nil {
+		return nil, err
+	}
+	if s.q.Kind != "SELECT" {
+		return res, nil
+	}
+	limit := 0 // rows are let through once the first have come
+	if s.at != 0 && !s.fixed {
+		limit = s.r.o.Limits.BufferBytes
+	}
+	if !s.q.ReadOnly {
+		limit = s.r.o.Limits.DetachBytes
+	}
+	held, err := holdRows(ctx, res.Rows, limit, s.q.ReadOnly)
+	if err != nil {
+		return nil, errors.Join(err, res.Rows.Close())
+	}
+	res.Rows = held
+	return res, nil
+}
+
+// heldRows gives rows that were read ahead, then the rest.
+type heldRows struct {
+	batches [][]types.Row
+	rest    exec.Rows
+	ended   bool
+}
+
+// holdRows reads all rows, or with limit 0 the first batch: nothing is released before
+// the shards have had their say. Over the limit it gives errTooBig, or 53200 when the
+// statement has written and cannot simply run again.
+func holdRows(ctx context.Context, rows exec.Rows, limit int, again bool) (*heldRows, error) {
+	h := &heldRows{rest: rows}
+	size := 0
+	for {
+		batch, err := rows.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			h.ended = true
+			return h, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		h.batches = append(h.batches, append([]types.Row(nil), batch...))
+		if limit == 0 {
+			return h, nil
+		}
+		if size += rowsBytes(batch); size > limit {
+			if again {
+				return nil, errTooBig
+			}
+			return nil, types.Errorf("53200", "the rows of a writing statement take more than %d bytes", limit)
+		}
+	}
+}
+
+func (h *heldRows) Next(ctx context.Context) ([]types.Row, error) {
+	if len(h.batches) > 0 {
+		batch := h.batches[0]
+		h.batches = h.batches[1:]
+		return batch, nil
+	}
+	if h.ended {
+		return nil, io.EOF
+	}
+	batch, err := h.rest.Next(ctx)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = public(err)
+	}
+	return batch, err
+}
+
+func (h *heldRows) Close() error { return h.rest.Close() }
+
+// choose finds the statement's snapshot.
+func (s *statement) choose(ctx context.Context) error {
+	gather, several, changes := shape(s.q.Root)
+	if s.t.o.Isolation == session.RepeatableRead {
+		return s.chooseFixed(ctx, gather, several)
+	}
+	if !changes && !several {
+		if gather == nil {
+			return nil // reads no shard: an INSERT of values, pg_catalog
+		}
+		one, err := s.oneShard(ctx, gather)
+		if err != nil || one {
+			return err
+		}
+	}
+	if s.at = max(s.r.Heard(), s.t.s.lastCommit()); s.at != 0 && !s.pinned {
+		return nil
+	}
+	var err error
+	if s.at, s.partial, err = s.r.snapshot(ctx); err != nil {
+		return err
+	}
+	// A writing statement may still have to go above a version that somebody commits now.
+	s.fixed = s.q.ReadOnly
+	return nil
+}
+
+// chooseFixed is the snapshot of a REPEATABLE READ transaction, gathered once.
+func (s *statement) chooseFixed(ctx context.Context, gather *plan.Gather, several bool) (err error) {
+	t := s.t
+	if t.fixed == 0 {
+		if scope, _ := t.o.Info.Setting("helios.tx_scope"); scope == "single" && gather != nil && !several {
+			targets, err := s.targets(ctx, s.env, gather)
+			if err != nil {
+				return err
+			}
+			if len(targets) == 1 {
+				t.scope = targets[0].shard
+				t.fixed, err = s.r.visible(ctx, t.scope)
+				s.at, s.fixed = t.fixed, true
+				return err
+			}
+		}
+		if t.fixed, t.partial, err = s.r.snapshot(ctx); err != nil {
+			return err
+		}
+		t.fixed = max(t.fixed, t.s.lastCommit())
+	}
+	s.at, s.fixed, s.partial = t.fixed, true, t.partial
+	return nil
+}
+
+// shape looks what a plan asks of shards: its Gather if there is one alone, whether there
+// are several, and whether rows are changed or locked by the router itself.
+func shape(root plan.Node) (gather *plan.Gather, several, changes bool) {
+	plan.EachNode(root, func(n plan.Node) bool {
+		switch n := n.(type) {
+		case *plan.Gather:
+			several = several || gather != nil
+			gather = n
+			return false
+		case *plan.Update, *plan.Delete, *plan.Lock:
+			changes = true
+		case *plan.Insert:
+			changes = changes || n.OnConflict != nil && n.OnConflict.DoUpdate
+		}
+		return true
+	})
+	return gather, several, changes
+}
+
+// oneShard tells whether a statement's only Gather leads to one shard, which then may
+// choose the snapshot.
+func (s *statement) oneShard(ctx context.Context, g *plan.Gather) (bool, error) {
+	if _, args := g.SQL(); readsOuter(args) || g.Everywhere || g.KNN != nil || readsVectorPlaced(g) {
+		return false, nil
+	}
+	targets, err := s.targets(ctx, s.env, g)
+	if err != nil {
+		return false, err
+	}
+	s.known = targets
+	if len(targets) == 1 {
+		s.r.stats.oneShard.Add(1)
+	}
+	return len(targets) <= 1, nil
+}
+
+// readsVectorPlaced tells whether a Gather has to look a cell up first, which must be at
+// the same snapshot.
+func readsVectorPlaced(g *plan.Gather) bool {
+	return slices.ContainsFunc(g.Rels, func(r plan.Route) bool { return r.Rel.Placement.Strategy == catalog.Vector })
+}
+
+func readsOuter(list []plan.Expr) bool {
+	found := false
+	for _, e := range list {
+		plan.Walk(e, func(x plan.Expr) bool {
+			_, outer := x.(*plan.Outer)
+			found = found || outer
+			return true
+		})
+	}
+	return found
+}
+
+// message is what is said ahead of each order of the statement to a shard.
+func (s *statement) message(l *link, cells cellChoice) message {
+	m := message{ownership: s.m.Ownership, at: s.at, fixed: s.fixed, schema: s.schema, cells: cells}
+	if s.partial[l.shard] {
+		m.fixed = false
+	}
+	if l.bound {
+		m.gid = s.t.gid()
+	}
+	return m
+}
+
+// link gives the connection for a part of the statement: the transaction's own when it
+// has one or the part writes, else one borrowed until the part's rows are read.
+func (s *statement) link(ctx context.Context, id cluster.ShardID, write bool) (*link, error) {
+	if s.t.scope != cluster.None && id != s.t.scope {
+		return nil, types.Errorf("40001", "the transaction's snapshot covers shard %d alone, the statement needs shard %d", s.t.scope, id).
+			WithHint("SET helios.tx_scope = cluster covers all shards.")
+	}
+	s.mu.Lock()
+	own := s.t.links[id]
+	s.mu.Unlock()
+	if own == nil && !write {
+		return s.r.connect(ctx, id)
+	}
+	l, fresh, err := s.t.bind(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case fresh:
+		s.t.links[id], s.t.order = l, append(s.t.order, id)
+		s.mu.fresh = append(s.mu.fresh, l)
+	case l.marked || slices.Contains(s.mu.fresh, l):
+	case write && s.at != 0 && !s.fixed:
+		l.mark = true
+	default:
+		s.mu.used = append(s.mu.used, l)
+	}
+	return l, nil
+}
+
+// undo takes back what the attempt did; false when it cannot, because a shard's earlier
+// work would be lost.
+func (s *statement) undo(ctx context.Context) bool {
+	for _, l := range s.mu.used {
+		if l.dead || l.conn.TxStatus() == 'E' {
+			return false
+		}
+	}
+	ok := true
+	for _, l := range s.t.links {
+		if !l.marked {
+			continue
+		}
+		l.marked = false
+		if l.dead || l.exec(ctx, "ROLLBACK TO SAVEPOINT "+markName) != nil {
+			ok = false
+			continue
+		}
+		l.queued = append(l.queued, "RELEASE SAVEPOINT "+markName)
+	}
+	for _, l := range s.mu.fresh {
+		s.t.unbind(ctx, l)
+	}
+	s.mu.fresh = nil
+	return ok
+}
+
+// releaseMarks forgets the savepoints that the statement made for itself.
+func (s *statement) releaseMarks() {
+	for _, l := range s.t.links {
+		if l.marked {
+			l.marked = false
+			l.queued = append(l.queued, "RELEASE SAVEPOINT "+markName)
+		}
+	}
+}
+
+// markName is the savepoint that a shard makes for a statement which may have to run
+// again.
+const markName = "helios_statement"
+
+// closeStreams ends what is still being read.
+func (s *statement) closeStreams() {
+	s.mu.Lock()
+	streams := s.mu.streams
+	s.mu.streams = nil
+	s.mu.Unlock()
+	for _, x := range streams {
+		x.close()
+	}
+}
+
+// zone is the session's time zone, which shards need to compute as the router would.
+func (t *Tx) zone() string {
+	if t.o.Info == nil {
+		return "UTC"
+	}
+	zone, ok := t.o.Info.Raw("TimeZone")
+	if !ok || zone == "" {
+		return "UTC"
+	}
+	return zone
+}
+
+func (s *sessionState) lastCommit() hlc.Timestamp {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.commit
+}
