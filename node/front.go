@@ -238,7 +238,7 @@ func decodeRow(rows *remote.Rows) (types.Row, error) {
 		if raw[i] == nil {
 			continue
 		}
-		v, err := types.ParseBinary(types.T(c.Type), slices.Clone(raw[i]))
+		v, err := types.ParseBinary(c.Type, slices.Clone(raw[i]))
 		if err != nil {
 			return nil, err
 		}
@@ -253,7 +253,7 @@ func (f *front) procedures() *admin.Procedures {
 		Superuser: func(info *session.Info) bool { return f.isSuperuser(info.User()) },
 		Reshard:   f.startJob, Abort: f.abortJob, Plan: f.planJob,
 		Train: func(ctx context.Context, info *session.Info, table string, cells int) error {
-			return f.router.Train(ctx, info, table, cells)
+			return f.router.Train(ctx, table, cells, func(text string) { info.Notice(&types.Error{Code: "00000", Severity: "NOTICE", Message: text}) })
 		},
 	}
 }
@@ -315,4 +315,27 @@ func loadJobs(ctx context.Context, store consensus.Store) ([]reshard.Job, error)
 	}
 	slices.SortFunc(out, func(a, b reshard.Job) int { return int(int64(a.ID) - int64(b.ID)) })
 	return out, err
+}
+
+// moveIn brings the map of a cluster that ran before up to date with where its nodes live
+// now: a demo's nodes take new ports at every start. A new cluster is founded.
+func moveIn(ctx context.Context, store consensus.Store, first *cluster.Map) error {
+	_, err := consensus.ClusterMap(store).Found(ctx, first)
+	if err != nil {
+		return fmt.Errorf("cluster map: %w", err)
+	}
+	_, err = consensus.ClusterMap(store).Edit(ctx, func(now *cluster.Map) (*cluster.Map, error) {
+		return now.Edit(func(next *cluster.Map) error {
+			for i := range next.Shards {
+				for j := range next.Shards[i].Nodes {
+					n := &next.Shards[i].Nodes[j]
+					if fresh, _, ok := first.Node(n.ID); ok {
+						n.SQL, n.Native, n.HTTP = fresh.SQL, fresh.Native, fresh.HTTP
+					}
+				}
+			}
+			return nil
+		})
+	})
+	return err
 }

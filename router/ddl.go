@@ -91,6 +91,9 @@ func (t *Tx) define(ctx context.Context, stmt sql.Statement, env *exec.Env) (str
 // send has all shards apply the statement. Rows that a new primary key puts elsewhere are
 // taken out before and inserted again after it.
 func (d *definition) send(ctx context.Context, after *catalog.Catalog) error {
+	if err := d.assignUnits(ctx, after); err != nil {
+		return err
+	}
 	moved, err := d.takeOut(ctx)
 	if err != nil {
 		return err
@@ -99,9 +102,6 @@ func (d *definition) send(ctx context.Context, after *catalog.Catalog) error {
 		return err
 	}
 	d.t.draft, d.t.ddl = after, true
-	if err := d.assignUnits(ctx, after); err != nil {
-		return err
-	}
 	for oid, rows := range moved {
 		if err := d.putBack(ctx, oid, rows); err != nil {
 			return err
@@ -169,14 +169,16 @@ func (d *definition) preamble(text string) []remote.Statement {
 	}
 }
 
-// assignUnits deals the units of new tables that are not placed by slots to the shards.
-// Shards take them over from the map before the transaction commits.
+// assignUnits deals the units of new tables that are not placed by slots to the shards,
+// which take them over from the map by themselves. It comes first: a shard refuses to
+// commit what all shards must have when the ownership changed after it was written. Units
+// of a table that is not made in the end are nobody's loss.
 func (d *definition) assignUnits(ctx context.Context, after *catalog.Catalog) error {
 	for rel := range after.Relations() {
 		if rel.Virtual || rel.Kind != catalog.KindTable {
 			continue
 		}
-		if _, has := d.s.m.CellSets[uint32(rel.OID)]; has {
+		if old, ok := d.before.ByOID(rel.OID); ok && old.Placement.Strategy == rel.Placement.Strategy {
 			continue
 		}
 		p, err := placement.For(rel, d.s.m.SlotCount())
@@ -236,8 +238,15 @@ func dealUnits(m *cluster.Map, rel *catalog.Relation, units []placement.Unit) (c
 				id = local[i%len(local)]
 			}
 		}
-		set.Cells = append(set.Cells, cluster.CellOwner{Cell: u.N, Owner: cluster.Owner{Shard: id, Epoch: 1}})
+		owner := cluster.Owner{Shard: id, Epoch: 1}
+		if old, ok := m.Cell(u.Space, u.N); ok { // left over from a table that was never made
+			if owner.Epoch = old.Epoch; old.Shard != id {
+				owner.Epoch++
+			}
+		}
+		set.Cells = append(set.Cells, cluster.CellOwner{Cell: u.N, Owner: owner})
 	}
+	set.Generation = max(set.Generation, m.CellSets[uint32(rel.OID)].Generation)
 	return set, nil
 }
 

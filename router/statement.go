@@ -166,8 +166,14 @@ func (s *statement) choose(ctx context.Context) error {
 			return nil // reads no shard: an INSERT of values, pg_catalog
 		}
 		one, err := s.oneShard(ctx, gather)
-		if err != nil || one {
+		if err != nil {
 			return err
+		}
+		if one {
+			if s.pinned { // the shard has told above what it has to be
+				s.at = s.r.Heard()
+			}
+			return nil
 		}
 	}
 	if s.at = max(s.r.Heard(), s.t.s.lastCommit()); s.at != 0 && !s.pinned {

@@ -17,6 +17,12 @@ type reading struct {
 	at    hlc.Timestamp
 	seen  hlc.Timestamp // visible when the statement began here
 	fixed bool          // a newer version is no reason to begin again
+
+	// decided is the greatest commit timestamp of a transaction that was prepared here
+	// before a snapshot which the shard chose, and committed above it: its client may have
+	// been answered before the statement began, so the statement must begin again above it.
+	chosen  bool
+	decided hlc.Timestamp
 }
 
 // restart tells a router that the statement met a version that was there when it began,
@@ -31,7 +37,7 @@ func restart(ts hlc.Timestamp) *types.Error {
 func (s *Shard) read(ctx context.Context, at hlc.Timestamp, fixed bool) (*reading, error) {
 	r := &reading{at: at, fixed: fixed, seen: s.store().Visible()}
 	if at == 0 {
-		r.at, r.fixed = r.seen, true
+		r.at, r.fixed, r.chosen = r.seen, true, true
 		if err := s.serving(); err != nil {
 			return nil, err
 		}
@@ -53,6 +59,9 @@ func (s *Shard) read(ctx context.Context, at hlc.Timestamp, fixed bool) (*readin
 		}
 		if o.State != twophase.Committed {
 			return 0, nil
+		}
+		if r.chosen && o.Time > r.at {
+			r.decided = max(r.decided, o.Time)
 		}
 		return o.Time, nil
 	})
@@ -119,6 +128,9 @@ func (s *Shard) readStandby(ctx context.Context, at hlc.Timestamp) (*reading, er
 // check is asked after rows were read: a fresh statement that met a version which was
 // visible when it began must begin again above it.
 func (r *reading) check() error {
+	if r.decided > 0 {
+		return restart(r.decided)
+	}
 	if n := r.snap.Newer(); !r.fixed && n > 0 {
 		return restart(max(n, r.seen))
 	}

@@ -126,7 +126,7 @@ func (k *block) fromTable(t *sql.Table) (Node, *scope, error) {
 	if t.Alias != nil {
 		alias = t.Alias.Name
 	}
-	if rel.Kind == catalog.KindView {
+	if rel.Kind == catalog.KindView && !rel.Virtual {
 		n, err := k.b.view(rel)
 		if err != nil {
 			return nil, nil, err
