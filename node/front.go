@@ -45,7 +45,8 @@ type frontOptions struct {
 type front struct {
 	o       frontOptions
 	log     *slog.Logger
-	peers   *forwarder
+	peers   *forwarder // for the operators' commands
+	data    *forwarder // the router's: its connections know an ownership version
 	router  *router.Router
 	wire    *pgwire.Server
 	addr    string
@@ -98,6 +99,9 @@ func (f *front) open(ctx context.Context) error {
 	if f.peers, err = newPeers(f.o.world, f.o.secret, f.o.database, f.current.Load); err != nil {
 		return err
 	}
+	if f.data, err = newPeers(f.o.world, f.o.secret, f.o.database, f.current.Load); err != nil {
+		return err
+	}
 	incarnation, err := consensus.NextIncarnation(ctx, f.o.store)
 	if err != nil {
 		return fmt.Errorf("router incarnation: %w", err)
@@ -109,7 +113,7 @@ func (f *front) open(ctx context.Context) error {
 		Nodes: func(ctx context.Context) ([]consensus.Node, error) { return registered(ctx, f.o.store) },
 	}
 	o := router.Options{
-		Map: f.current.Load, Refresh: f.refresh, Shards: f.peers.shards, Incarnation: incarnation,
+		Map: f.current.Load, Refresh: f.refresh, Shards: f.data.shards, Incarnation: incarnation,
 		AssignUnits: f.assign, Procedures: map[string]router.Procedure{}, Functions: setFunctions(procedures.Functions()),
 		Relations: admin.Relations(), Virtual: views.Rows, Logger: f.log,
 		Limits: router.Limits{FanoutMax: f.o.limits.MaxFanout},
@@ -277,8 +281,10 @@ func (f *front) stop() {
 	if f.router != nil {
 		f.router.Close()
 	}
-	if f.peers != nil {
-		f.peers.close()
+	for _, p := range []*forwarder{f.data, f.peers} {
+		if p != nil {
+			p.close()
+		}
 	}
 }
 
