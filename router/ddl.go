@@ -49,6 +49,7 @@ type definition struct {
 	env    *exec.Env
 	before *catalog.Catalog
 	change ddl.Change
+	rows   bool // catalog rows change, not only the rows of tables
 	text   string
 }
 
@@ -78,6 +79,7 @@ func (t *Tx) define(ctx context.Context, stmt sql.Statement, env *exec.Env) (str
 	if err != nil || len(rows) == 0 && len(d.change.Fills) == 0 && d.change.Then == nil {
 		return d.change.Tag, err
 	}
+	d.rows = len(rows) > 0
 	after := d.change.Edit.Catalog().WithVirtual(t.r.catalogs.relations)
 	if err := d.send(ctx, after); err != nil {
 		if t.draft == nil && len(t.order) == len(d.s.mu.fresh) {
@@ -101,7 +103,7 @@ func (d *definition) send(ctx context.Context, after *catalog.Catalog) error {
 	if err := d.onShards(ctx, d.text); err != nil {
 		return err
 	}
-	d.t.draft, d.t.ddl = after, true
+	d.t.draft, d.t.ddl = after, d.t.ddl || d.rows
 	for oid, rows := range moved {
 		if err := d.putBack(ctx, oid, rows); err != nil {
 			return err
@@ -357,7 +359,7 @@ func (d *definition) follow(ctx context.Context) (string, error) {
 	}
 	res, err := d.t.Query(ctx, q, d.env)
 	if err != nil {
-		return "", err
+		return "", public(err)
 	}
 	if d.change.Tag == "SELECT" {
 		return fmt.Sprintf("SELECT %d", res.Count()), res.Rows.Close()
