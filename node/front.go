@@ -45,7 +45,8 @@ type frontOptions struct {
 type front struct {
 	o       frontOptions
 	log     *slog.Logger
-	peers   *forwarder
+	peers   *forwarder // for the operators' commands
+	data    *forwarder // the router's: its connections know an ownership version
 	router  *router.Router
 	wire    *pgwire.Server
 	addr    string
@@ -98,6 +99,9 @@ func (f *front) open(ctx context.Context) error {
 	if f.peers, err = newPeers(f.o.world, f.o.secret, f.o.database, f.current.Load); err != nil {
 		return err
 	}
+	if f.data, err = newPeers(f.o.world, f.o.secret, f.o.database, f.current.Load); err != nil {
+		return err
+	}
 	incarnation, err := consensus.NextIncarnation(ctx, f.o.store)
 	if err != nil {
 		return fmt.Errorf("router incarnation: %w", err)
@@ -109,7 +113,7 @@ func (f *front) open(ctx context.Context) error {
 		Nodes: func(ctx context.Context) ([]consensus.Node, error) { return registered(ctx, f.o.store) },
 	}
 	o := router.Options{
-		Map: f.current.Load, Refresh: f.refresh, Shards: f.peers.shards, Incarnation: incarnation,
+		Map: f.current.Load, Refresh: f.refresh, Shards: f.data.shards, Incarnation: incarnation,
 		AssignUnits: f.assign, Procedures: map[string]router.Procedure{}, Functions: setFunctions(procedures.Functions()),
 		Relations: admin.Relations(), Virtual: views.Rows, Logger: f.log,
 		Limits: router.Limits{FanoutMax: f.o.limits.MaxFanout},
@@ -238,7 +242,7 @@ func decodeRow(rows *remote.Rows) (types.Row, error) {
 		if raw[i] == nil {
 			continue
 		}
-		v, err := types.ParseBinary(types.T(c.Type), slices.Clone(raw[i]))
+		v, err := types.ParseBinary(c.Type, slices.Clone(raw[i]))
 		if err != nil {
 			return nil, err
 		}
@@ -277,8 +281,10 @@ func (f *front) stop() {
 	if f.router != nil {
 		f.router.Close()
 	}
-	if f.peers != nil {
-		f.peers.close()
+	for _, p := range []*forwarder{f.data, f.peers} {
+		if p != nil {
+			p.close()
+		}
 	}
 }
 
@@ -315,4 +321,27 @@ func loadJobs(ctx context.Context, store consensus.Store) ([]reshard.Job, error)
 	}
 	slices.SortFunc(out, func(a, b reshard.Job) int { return int(int64(a.ID) - int64(b.ID)) })
 	return out, err
+}
+
+// moveIn brings the map of a cluster that ran before up to date with where its nodes live
+// now: a demo's nodes take new ports at every start. A new cluster is founded.
+func moveIn(ctx context.Context, store consensus.Store, first *cluster.Map) error {
+	_, err := consensus.ClusterMap(store).Found(ctx, first)
+	if err != nil {
+		return fmt.Errorf("cluster map: %w", err)
+	}
+	_, err = consensus.ClusterMap(store).Edit(ctx, func(now *cluster.Map) (*cluster.Map, error) {
+		return now.Edit(func(next *cluster.Map) error {
+			for i := range next.Shards {
+				for j := range next.Shards[i].Nodes {
+					n := &next.Shards[i].Nodes[j]
+					if fresh, _, ok := first.Node(n.ID); ok {
+						n.SQL, n.Native, n.HTTP = fresh.SQL, fresh.Native, fresh.HTTP
+					}
+				}
+			}
+			return nil
+		})
+	})
+	return err
 }

@@ -120,7 +120,7 @@ func (v *mover) adopted(ctx context.Context, m *cluster.Map) error {
 }
 
 // quoted is a relation's name for a statement.
-func quoted(rel *catalog.Relation) string { return sql.QuoteName(sql.Name{rel.Schema, rel.Name}) }
+func quoted(rel *catalog.Relation) string { return sql.Name{rel.Schema, rel.Name}.String() }
 
 // functions are what the driver of a reshard calls on a target.
 func (m *member) functions() []*builtin.Func {

@@ -193,6 +193,7 @@ func (m *Move) stepSealed(e Event) []Effect {
 func (m *Move) stepFlipped(e Event) []Effect {
 	switch e.Kind {
 	case Serving:
+		m.Error = ""
 		return m.to(Cleaning, Effect{Kind: Clean})
 	case Cleaned:
 		return m.to(Done)

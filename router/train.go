@@ -13,6 +13,7 @@ import (
 	"github.com/heliosdb/helios/distance"
 	"github.com/heliosdb/helios/placement"
 	"github.com/heliosdb/helios/remote"
+	"github.com/heliosdb/helios/session"
 	"github.com/heliosdb/helios/sql"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/types"
@@ -38,11 +39,14 @@ type trainer struct {
 
 // Train makes cells for a vector-placed table: cells of them or, for 0, as many as its
 // option says or its rows ask for. It returns when every row is in its cell; a training
-// that was cut short is finished by the next one. notice is told of progress.
-func (r *Router) Train(ctx context.Context, table string, cells int, notice func(string)) error {
-	rel, err := r.findTable(table)
+// that was cut short is finished by the next one. The session is told of progress.
+func (r *Router) Train(ctx context.Context, info *session.Info, table string, cells int) error {
+	rel, err := r.findTable(table, info.SearchPath())
 	if err != nil {
 		return err
+	}
+	notice := func(text string) {
+		info.Notice(&types.Error{Code: "00000", Severity: "NOTICE", Message: text})
 	}
 	t := &trainer{r: r, rel: rel, cells: cells, notice: notice}
 	if rel.Placement.Strategy != catalog.Vector {
@@ -65,13 +69,13 @@ func (r *Router) Train(ctx context.Context, table string, cells int, notice func
 }
 
 // findTable finds a table by its written name.
-func (r *Router) findTable(table string) (*catalog.Relation, error) {
+func (r *Router) findTable(table string, path []string) (*catalog.Relation, error) {
 	e, err := sql.ParseExpr(table)
 	ref, ok := e.(*sql.ColumnRef)
 	if err != nil || !ok || ref.Star {
 		return nil, types.Errorf("42602", "invalid name of a table: %q", table)
 	}
-	return r.Catalog().Resolve([]string{"public"}, ref.Parts)
+	return r.Catalog().Resolve(path, ref.Parts)
 }
 
 // makeCells trains, and puts the new cells in force.

@@ -257,7 +257,7 @@ func (s *Shard) catalogAfter(ts hlc.Timestamp, b *storage.Batch) func() error {
 func touchesCatalog(op storage.Op) bool {
 	switch op.Kind {
 	case storage.OpPut, storage.OpDelete, storage.OpVersion:
-		return len(op.Key) > 0 && op.Key[0] == catalogPrefix
+		return len(op.Key) > 0 && (op.Key[0] == catalogPrefix || op.Key[0] == catalogMark[0])
 	}
 	return false
 }

@@ -15,7 +15,7 @@ const catalogRowsOID = 16400
 // ownRelations defines helios.catalog_rows, from which a router loads the catalog.
 func ownRelations() []*catalog.Relation {
 	return []*catalog.Relation{{
-		OID: catalogRowsOID, Schema: "helios", Name: "catalog_rows", Kind: catalog.KindView, Virtual: true,
+		OID: catalogRowsOID, Schema: "helios", Name: "catalog_rows", Kind: catalog.KindTable, Virtual: true,
 		Owner: catalog.SuperuserOID,
 		Columns: []catalog.Column{
 			{Num: 1, Name: "key", Type: types.T(types.ByteaOID)},

@@ -1,0 +1,341 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/heliosdb/helios/auth"
+	"github.com/heliosdb/helios/cluster"
+	"github.com/heliosdb/helios/consensus"
+	"github.com/heliosdb/helios/ha"
+)
+
+// ServerOptions are the flags of "helios server".
+type ServerOptions struct {
+	Version         string
+	Mode            string // standalone, primary, standby, observer
+	DataDir         string
+	Listen, Native  string
+	Primary         string
+	Observers       []string
+	SyncMode        string
+	Failover        string
+	Profile         string
+	NodeID, Cluster string
+	Shard           uint16
+	Database        string
+	PasswordFile    string
+	SecretFile      string
+	LogLevel        string
+	Out             io.Writer
+}
+
+// Server runs one node until ctx ends.
+func Server(ctx context.Context, o ServerOptions) error {
+	log, err := newLogger(os.Stderr, o.LogLevel)
+	if err != nil {
+		return fmt.Errorf("--log-level: %w", err)
+	}
+	world := World{Logger: log}
+	if o.NodeID == "" {
+		o.NodeID = defaultNodeID(o)
+	}
+	switch o.Mode {
+	case "standalone":
+		return o.standalone(ctx, world)
+	case "observer":
+		return o.observer(ctx, world)
+	case "primary", "standby":
+		return o.member(ctx, world)
+	}
+	return fmt.Errorf("--ha-mode %q: one of standalone, primary, standby, observer", o.Mode)
+}
+
+// defaultNodeID is the host's name and the port.
+func defaultNodeID(o ServerOptions) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	addr := o.Listen
+	if o.Mode == "observer" {
+		addr = o.Native
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(host+"-"+port))
+	return strings.TrimLeft(name, "-")
+}
+
+func (o ServerOptions) standalone(ctx context.Context, w World) error {
+	password, drawn, err := o.password()
+	if err != nil {
+		return err
+	}
+	verifier, err := newVerifier(password)
+	if err != nil {
+		return err
+	}
+	first := !exists(filepath.Join(o.DataDir, "NODE"))
+	s, err := startStandalone(ctx, standaloneOptions{
+		world: w, id: o.NodeID, cluster: o.Cluster, sql: o.Listen, data: o.DataDir,
+		database: o.Database, verifier: verifier, secret: auth.NewPassword(),
+	})
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	fmt.Fprintf(o.Out, "helios %s is ready on %s\n", o.Version, s.addr)
+	if first && drawn {
+		fmt.Fprintf(o.Out, "The password of user helios is %s: it is shown this once.\n", password)
+	}
+	return waitFor(ctx, s.failed)
+}
+
+// password reads the superuser's password, or draws one; it counts at the first start.
+func (o ServerOptions) password() (text string, drawn bool, err error) {
+	switch env := os.Getenv("HELIOS_PASSWORD"); {
+	case o.PasswordFile != "":
+		text, err = readSecret(o.PasswordFile, "password")
+		return text, false, err
+	case env != "":
+		return env, false, nil
+	}
+	return auth.NewPassword(), true, nil
+}
+
+func (o ServerOptions) observer(ctx context.Context, w World) error {
+	b, err := startObserver(ctx, w, o.NodeID, o.Cluster, o.Native, o.DataDir)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	fmt.Fprintf(o.Out, "helios %s observes on %s\n", o.Version, b.addr)
+	return waitFor(ctx, b.failed())
+}
+
+func (o ServerOptions) member(ctx context.Context, w World) error {
+	if len(o.Observers) == 0 {
+		return fmt.Errorf("--ha-mode %s needs --observers: a primary that keeps the control store itself does not exist yet", o.Mode)
+	}
+	m, err := o.memberOptions(w)
+	if err != nil {
+		return err
+	}
+	if m.store, err = consensus.Dial(o.Observers, o.Cluster, nil); err != nil {
+		return err
+	}
+	defer m.store.Close()
+	if m.slots, err = slotCount(ctx, m.store); err != nil {
+		return err
+	}
+	n, err := startMember(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer n.stop()
+	fmt.Fprintf(o.Out, "helios %s: node %s of shard %d is ready on %s\n", o.Version, o.NodeID, o.Shard, n.sqlAddr)
+	return waitFor(ctx, n.failed)
+}
+
+// slotCount is the size of the cluster's slot table. It is fixed when the cluster is
+// founded; until then nodes expect the usual one.
+func slotCount(ctx context.Context, store consensus.Store) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	m, _, err := consensus.ClusterMap(store).Load(ctx)
+	if errors.Is(err, consensus.ErrNoMap) {
+		return cluster.DefaultSlots, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("control store: %w", err)
+	}
+	return m.SlotCount(), nil
+}
+
+func (o ServerOptions) memberOptions(w World) (memberOptions, error) {
+	m := memberOptions{
+		world: w, id: o.NodeID, cluster: o.Cluster, shard: o.Shard, sql: o.Listen, native: o.Native, data: o.DataDir,
+		first: o.Mode == "primary", database: o.Database,
+	}
+	if o.Shard == 0 {
+		return m, errors.New("--shard: shards are numbered from 1")
+	}
+	mode := ha.SemiSync
+	var err error
+	if o.SyncMode != "" {
+		if mode, err = ha.ParseMode(o.SyncMode); err != nil {
+			return m, fmt.Errorf("--ha-sync-mode: %w", err)
+		}
+	}
+	m.mode, m.class = mode, mode
+	if mode == ha.Quorum {
+		m.class = ha.SemiSync
+	}
+	if m.profile, err = ha.ParseProfile(o.Profile); err != nil {
+		return m, fmt.Errorf("--ha-profile: %w", err)
+	}
+	switch o.Failover {
+	case "auto":
+		m.auto = true
+	case "":
+		m.auto = len(o.Observers) >= 3
+	case "manual":
+	default:
+		return m, fmt.Errorf("--failover %q: auto or manual", o.Failover)
+	}
+	if m.secret, err = readSecret(o.SecretFile, "cluster secret"); err != nil {
+		return m, fmt.Errorf("--cluster-secret-file: %w", err)
+	}
+	password, _, err := o.password()
+	if err != nil {
+		return m, err
+	}
+	m.verifier, err = newVerifier(password)
+	return m, err
+}
+
+// RouterOptions are the flags of "helios router".
+type RouterOptions struct {
+	Version    string
+	Config     string
+	Listen     string
+	SecretFile string
+	LogLevel   string
+	Out        io.Writer
+}
+
+// Router runs a router until ctx ends.
+func Router(ctx context.Context, o RouterOptions) error {
+	log, err := newLogger(os.Stderr, o.LogLevel)
+	if err != nil {
+		return fmt.Errorf("--log-level: %w", err)
+	}
+	text, err := os.ReadFile(o.Config)
+	if err != nil {
+		return err
+	}
+	file, err := cluster.ParseFile(o.Config, text)
+	if err != nil {
+		return err
+	}
+	if len(file.Observers) == 0 {
+		return fmt.Errorf("%s: observers: a router needs the addresses of the observers", o.Config)
+	}
+	secret, err := readSecret(o.SecretFile, "cluster secret")
+	if err != nil {
+		return fmt.Errorf("--cluster-secret-file: %w", err)
+	}
+	first, err := firstMap(file.Cluster, file.Slots, file.Shards)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.Config, err)
+	}
+	store, err := consensus.Dial(file.Observers, file.Cluster, nil)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	listen := o.Listen
+	if listen == "" {
+		listen = file.Listen
+	}
+	if listen == "" {
+		listen = "127.0.0.1:5432"
+	}
+	f, err := startFront(ctx, frontOptions{
+		world: World{Logger: log}, id: "router", listen: listen, store: store, database: databaseName(),
+		secret: secret, first: first, limits: file.Limits,
+	})
+	if err != nil {
+		return err
+	}
+	defer f.stop()
+	fmt.Fprintf(o.Out, "helios %s: router is ready on %s\n", o.Version, f.addr)
+	return waitFor(ctx, f.failed)
+}
+
+func databaseName() string {
+	if name := os.Getenv("HELIOS_DATABASE"); name != "" {
+		return name
+	}
+	return "heliosdb"
+}
+
+// waitFor returns nil when ctx ends, which is how a node is stopped, or what failed.
+func waitFor(ctx context.Context, failed <-chan error) error {
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// observer is a member of the control store.
+type observer struct {
+	dir   *dataDir
+	store *consensus.Embedded
+	addr  string
+}
+
+func startObserver(ctx context.Context, w World, id, name, listenAddr, data string) (*observer, error) {
+	w = w.withDefaults()
+	probe, err := listen(w, listenAddr, "observer") // words the error of a taken port
+	if err != nil {
+		return nil, err
+	}
+	if err := probe.Close(); err != nil {
+		return nil, err
+	}
+	dir, err := openData(w.FS, data, identity{Kind: "observer", Node: id, Cluster: name})
+	if err != nil {
+		return nil, err
+	}
+	peers, err := nextPort(listenAddr)
+	if err != nil {
+		return nil, errors.Join(err, dir.close())
+	}
+	store, err := consensus.OpenEmbedded(ctx, consensus.Options{
+		Name: id, Cluster: name, Dir: dir.sub("store"), Listen: listenAddr, ListenPeers: peers, Log: w.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("control store: %w", err), dir.close())
+	}
+	return &observer{dir: dir, store: store, addr: store.Address()}, nil
+}
+
+// nextPort is the address for other observers: the port after the clients'.
+func nextPort(addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", err
+	}
+	n, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return "", err
+	}
+	if n == 0 {
+		return net.JoinHostPort(host, "0"), nil
+	}
+	return net.JoinHostPort(host, fmt.Sprint(n+1)), nil
+}
+
+func (b *observer) failed() <-chan error { return b.store.Failed() }
+
+func (b *observer) stop() { _ = errors.Join(b.store.Close(), b.dir.close()) }
