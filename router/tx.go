@@ -305,6 +305,7 @@ func (t *Tx) Rollback(ctx context.Context) error {
 		l.rollback(ctx)
 		return nil
 	})
+	t.forgetNew(ctx)
 	t.end()
 	return err
 }
