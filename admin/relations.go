@@ -104,9 +104,11 @@ func Relations() []*catalog.Relation {
 // anybodyReads is the grant of SELECT to PUBLIC.
 var anybodyReads = []catalog.Grant{{Grantee: 0, Grantor: catalog.SuperuserOID, Privileges: "r"}}
 
+// relation has the kind of a table, as pg_catalog's virtual relations have: a relation of
+// the kind of a view must have a query.
 func (v *view) relation(oid types.OID, schema, name string) *catalog.Relation {
 	return &catalog.Relation{
-		OID: oid, Schema: schema, Name: name, Kind: catalog.KindView, Virtual: true,
+		OID: oid, Schema: schema, Name: name, Kind: catalog.KindTable, Virtual: true,
 		Owner: catalog.SuperuserOID, ACL: anybodyReads, Columns: v.cols(),
 	}
 }

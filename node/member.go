@@ -19,6 +19,7 @@ import (
 	"github.com/heliosdb/helios/ha"
 	"github.com/heliosdb/helios/pgwire"
 	"github.com/heliosdb/helios/reshard"
+	"github.com/heliosdb/helios/router"
 	"github.com/heliosdb/helios/rpc"
 	"github.com/heliosdb/helios/session"
 	"github.com/heliosdb/helios/shard"
@@ -72,6 +73,10 @@ type member struct {
 	failed  chan error
 	started time.Time
 	copies  copiers
+
+	users      *forwarder // forwards what clients of this node write
+	forwardMu  sync.Mutex // held while forwarding is made
+	forwarding atomic.Pointer[router.Router]
 }
 
 // startMember starts a node of a shard. It answers SQL as soon as the shard has a
@@ -121,6 +126,9 @@ func (m *member) build() error {
 		return err
 	}
 	m.forward = peers
+	if m.users, err = newForwarder(o.world, o.secret, o.database, m.current.Load, map[string]string{shard.ForwardedSetting: "on"}); err != nil {
+		return err
+	}
 	m.shard, err = shard.Open(shard.Options{
 		ID: o.shard, Slots: o.slots, FS: o.world.FS, Dir: o.data, Logger: m.log, Peers: peers,
 		Wall:       func() int64 { return time.Now().UnixMilli() },
@@ -151,6 +159,12 @@ func (m *member) build() error {
 	}
 	m.engine = shard.NewEngine(m.shard, shard.EngineOptions{
 		Views: views.Rows, Functions: m.functions(), Password: newVerifier,
+		Shards: func() int {
+			if c := m.current.Load(); c != nil {
+				return len(c.Shards)
+			}
+			return 1
+		},
 	})
 	host := session.NewHost(session.Options{Engine: m.engineFor})
 	keeper, err := newGatekeeper(o.secret, m.catalog)
@@ -342,6 +356,12 @@ func (m *member) stop() {
 		m.grpc.Stop()
 	}
 	m.threads.Wait()
+	if f := m.forwarding.Load(); f != nil {
+		f.Close()
+	}
+	if m.users != nil {
+		m.users.close()
+	}
 	if m.shard != nil {
 		if err := m.shard.Close(); err != nil {
 			m.log.Warn("close", "err", err)

@@ -28,7 +28,12 @@ var _ shard.Peers = (*forwarder)(nil)
 const hold = 30 * time.Second
 
 func newPeers(w World, secret, database string, current func() *cluster.Map) (*forwarder, error) {
-	client, err := remote.NewClient(remote.Options{User: shard.RouterRole, Password: secret, Dial: w.Dial})
+	return newForwarder(w, secret, database, current, nil)
+}
+
+// newForwarder makes one whose connections start with settings.
+func newForwarder(w World, secret, database string, current func() *cluster.Map, settings map[string]string) (*forwarder, error) {
+	client, err := remote.NewClient(remote.Options{User: shard.RouterRole, Password: secret, Dial: w.Dial, Settings: settings})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -26,6 +27,9 @@ type Options struct {
 
 	// User logs in with Password (SCRAM-SHA-256), with the certificate in TLS, or both.
 	User, Password string
+
+	// Settings are sent with the login, beside those that every connection needs.
+	Settings map[string]string
 
 	// TLS is required of every connection if it is set; ServerName is set to the host.
 	TLS *tls.Config
@@ -95,6 +99,7 @@ func NewClient(opts Options) (*Client, error) {
 	config.ConnectTimeout = opts.DialTimeout
 	config.MaxProtocolMessageBodyLen = opts.MessageBytes
 	config.RuntimeParams = map[string]string{"application_name": "helios router", "client_encoding": "UTF8"}
+	maps.Copy(config.RuntimeParams, opts.Settings)
 	config.Fallbacks = nil
 	config.ValidateConnect, config.AfterConnect = nil, nil
 	config.RequireAuth, config.ChannelBinding = "", "prefer"

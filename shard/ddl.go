@@ -27,7 +27,7 @@ func (t *Tx) DDL(ctx context.Context, stmt sql.Statement, env *exec.Env) (string
 	if err := t.writable(); err != nil {
 		return "", err
 	}
-	if !t.e.o.Alone && t.o.Info.Login != RouterRole {
+	if !t.e.whole(t.o.Info) {
 		return "", notHere("changing the schema")
 	}
 	if err := t.lockCatalog(ctx); err != nil {
@@ -35,7 +35,7 @@ func (t *Tx) DDL(ctx context.Context, stmt sql.Statement, env *exec.Env) (string
 	}
 	before := t.Catalog()
 	change, err := ddl.Apply(before, stmt, ddl.Env{
-		User: t.o.Info.User(), SearchPath: env.Builtin.SearchPath, Password: t.e.o.Password,
+		User: t.o.Info.User(), SearchPath: env.Builtin.SearchPath, Password: t.e.o.Password, Alone: t.e.o.Alone,
 		Bind: plan.Env{Functions: t.e.Functions(), Builtin: env.Builtin},
 	})
 	if err != nil {

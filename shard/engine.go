@@ -48,6 +48,7 @@ type EngineOptions struct {
 	// others. Relations are their definitions.
 	Views     func(ctx context.Context, info *session.Info, rel *catalog.Relation) (rows []types.Row, ok bool, err error)
 	Functions []*builtin.Func
+	Shards    func() int                                      // in the cluster; nil: unknown
 	Password  func(clear string) (verifier string, err error) // makes stored passwords
 	Call      func(ctx context.Context, info *session.Info, name sql.Name, args []session.Arg) (*exec.Result, error)
 }
@@ -322,6 +323,27 @@ func (e *Engine) Setting(_ context.Context, info *session.Info, name, value stri
 	c.mu.commit = o
 	c.mu.Unlock()
 	return true, nil
+}
+
+// ForwardedSetting marks the connections on which a standby forwards what its own clients
+// say: they may do what a client of this node may.
+const ForwardedSetting = "helios.forwarded"
+
+// routes tells whether a session is a router's, which knows all shards.
+func routes(info *session.Info) bool {
+	if info.Login != RouterRole {
+		return false
+	}
+	v, _ := info.Setting(ForwardedSetting)
+	return v != "on"
+}
+
+// whole tells whether a session may change what every shard has to have.
+func (e *Engine) whole(info *session.Info) bool {
+	if e.o.Alone || routes(info) {
+		return true
+	}
+	return e.o.Shards != nil && e.o.Shards() <= 1
 }
 
 // trusted tells whether a session may speak as a router: one, or a superuser who looks

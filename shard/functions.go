@@ -60,7 +60,10 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 		function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			return types.Text(""), e.ForgetDecisions(ctx, strings.Split(a[0].AsText(), ","))
 		}),
-		function("sequence_block", text, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+		function("sequence_block", text, []types.OID{oid, big}, func(ctx context.Context, c *conn, a []types.Value) (types.Value, error) {
+			if !e.whole(c.info) {
+				return types.Null, notHere("nextval")
+			}
 			first, n, err := e.SequenceBlock(ctx, types.OID(a[0].AsInt()), a[1].AsInt())
 			return types.Text(fmt.Sprintf("%d,%d", first, n)), err
 		}),
@@ -140,7 +143,7 @@ type sequences struct {
 
 // Nextval draws the next value.
 func (q *sequences) Nextval(seq types.OID) (int64, error) {
-	if !q.e.o.Alone && q.c.info.Login != RouterRole {
+	if !q.e.whole(q.c.info) {
 		return 0, notHere("nextval")
 	}
 	first, _, err := q.e.SequenceBlock(q.e.ctx, seq, 1)

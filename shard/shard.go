@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -256,6 +257,16 @@ func (s *Shard) ID() cluster.ShardID { return s.opts.ID }
 
 // Clock is the shard's clock.
 func (s *Shard) Clock() *hlc.Clock { return s.clock }
+
+// Relations are the virtual relations that the shard adds to its catalogs.
+func (s *Shard) Relations() []*catalog.Relation {
+	return slices.Concat(ownRelations(), s.opts.Relations)
+}
+
+// WaitVisible returns when everything at or below ts is applied here.
+func (s *Shard) WaitVisible(ctx context.Context, ts hlc.Timestamp) error {
+	return s.waitFor(ctx, func() (bool, error) { return s.Visible() >= ts || s.mu.closed >= ts, nil })
+}
 
 // Applied is the LSN below which every record is applied.
 func (s *Shard) Applied() wal.LSN {

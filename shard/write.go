@@ -20,6 +20,9 @@ func (s *source) begin(ctx context.Context, rel *catalog.Relation) (*table, erro
 	if err := s.e.serving(); err != nil {
 		return nil, err
 	}
+	if rel.Placement.Location != 0 && !s.e.whole(s.t.o.Info) {
+		return nil, notHere("writing a table that is placed by vector")
+	}
 	t, err := s.e.table(ctx, s.t.Catalog(), rel)
 	if err != nil {
 		return nil, err
@@ -46,6 +49,9 @@ func (s *source) place(ctx context.Context, t *table, row types.Row) (uint32, er
 // touch notes that the transaction writes a unit.
 func (s *source) touch(ctx context.Context, t *table, u placement.Unit) error {
 	if !t.placer.Spread() {
+		if !s.e.whole(s.t.o.Info) {
+			return notHere("writing a table that every shard has")
+		}
 		s.t.writesEverywhere()
 		return nil
 	}
