@@ -166,7 +166,10 @@ func (m *member) build() error {
 			return 1
 		},
 	})
-	host := session.NewHost(session.Options{Engine: m.engineFor})
+	host := session.NewHost(session.Options{Engine: m.engineFor, Standby: func() bool {
+		_, leading := m.shard.Leading()
+		return !leading
+	}})
 	keeper, err := newGatekeeper(o.secret, m.catalog)
 	if err != nil {
 		return err
