@@ -158,7 +158,7 @@ func (m *member) build() error {
 		Map: m.current.Load, Jobs: func(ctx context.Context) ([]reshard.Job, error) { return loadJobs(ctx, o.store) }, Started: m.started,
 	}
 	m.engine = shard.NewEngine(m.shard, shard.EngineOptions{
-		Views: views.Rows, Functions: m.functions(), Password: newVerifier,
+		Views: views.Rows, Functions: m.functions(), Password: newVerifier, Call: callOf(m.isSuperuser),
 		Shards: func() int {
 			if c := m.current.Load(); c != nil {
 				return len(c.Shards)

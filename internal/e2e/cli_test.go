@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -141,14 +140,14 @@ func wrongPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := freePorts(t, 1)
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	addr := net.JoinHostPort("127.0.0.1", itoa(port))
 	guardPID := filepath.Join(dir, "server.pid")
 	guard(t, dir)
 	cmd := exec.Command(helios, "server", "--data", filepath.Join(dir, "data"), "--listen", addr, "--password-file", path)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(guardPID, []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+	if err := os.WriteFile(guardPID, []byte(itoa(cmd.Process.Pid)), 0o600); err != nil {
 		t.Error(err)
 	}
 	t.Cleanup(func() {

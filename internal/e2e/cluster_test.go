@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -225,4 +226,13 @@ func eventually(t testing.TB, limit time.Duration, what string, check func() (ok
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
