@@ -194,6 +194,10 @@ func (l *link) hear() hlc.Timestamp {
 	return ts
 }
 
+// unknown is an ownership version that no map has: what the shard was told is uncertain,
+// because an error may have come before it in the flight.
+const unknown = 1<<63 - 1
+
 // failed notes what an error means for the connection.
 func (l *link) failed(err error) error {
 	if err == nil {
@@ -204,7 +208,7 @@ func (l *link) failed(err error) error {
 	}
 	if t := l.told(); types.CodeOf(err) == "ZH001" || l.bound {
 		// A setting made inside the failed block is undone with it.
-		t.zone, t.ownership = "", 0
+		t.zone, t.ownership = "", unknown
 	}
 	return err
 }
