@@ -28,7 +28,7 @@ const SealDeadline = 500 * time.Millisecond
 func (s *Shard) Adopt(ctx context.Context, m *cluster.Map) error {
 	s.mu.Lock()
 	if !s.mu.leading {
-		s.mu.adopted = max(s.mu.adopted, m.Ownership)
+		s.mu.adopted, s.mu.members = max(s.mu.adopted, m.Ownership), max(s.mu.members, m.Members)
 		s.mu.Unlock()
 		return nil
 	}
@@ -50,23 +50,9 @@ func (s *Shard) Adopt(ctx context.Context, m *cluster.Map) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.adopted = max(s.mu.adopted, m.Ownership)
-	s.noteShards(m)
+	s.mu.adopted, s.mu.members = max(s.mu.adopted, m.Ownership), max(s.mu.members, m.Members)
 	s.announce()
 	return nil
-}
-
-// noteShards notes in which map the set of shards that hold rows changed last; mu is held.
-func (s *Shard) noteShards(m *cluster.Map) {
-	var ids []cluster.ShardID
-	for _, x := range m.Shards {
-		if x.State == cluster.Active || x.State == cluster.Draining {
-			ids = append(ids, x.ID)
-		}
-	}
-	if !slices.Equal(ids, s.mu.shards) {
-		s.mu.shards, s.mu.shardsVersion = ids, m.Version
-	}
 }
 
 // OwnAll makes a shard that is a cluster of its own the owner of every slot; units of
