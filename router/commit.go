@@ -376,10 +376,20 @@ func (f *finisher) run(r *Router) {
 		select {
 		case <-tick.C:
 			f.flush(r)
+			r.follow()
 		case <-f.wake:
 			f.flush(r)
 			return
 		}
+	}
+}
+
+// follow keeps the catalog near the newest one, for what a statement reads in pg_catalog.
+func (r *Router) follow() {
+	ctx, cancel := context.WithTimeout(r.ctx, time.Second)
+	defer cancel()
+	if _, err := r.Renew(ctx); err != nil {
+		r.log.Debug("look for a newer catalog", "err", err)
 	}
 }
 
