@@ -73,8 +73,8 @@ func (t *Tx) writable() error {
 // conflictAt is the timestamp that a row to be written must not be younger than.
 func (t *Tx) conflictAt(r *reading) hlc.Timestamp { return r.at }
 
-// reading opens the snapshot of a statement.
-func (t *Tx) reading(ctx context.Context, m message) (*reading, error) {
+// reading opens the snapshot of a statement, not below floor if nobody has chosen it yet.
+func (t *Tx) reading(ctx context.Context, m message, floor hlc.Timestamp) (*reading, error) {
 	at, fixed := m.at, m.fixed
 	if t.o.Isolation == session.RepeatableRead {
 		if t.fixed != 0 {
@@ -85,7 +85,7 @@ func (t *Tx) reading(ctx context.Context, m message) (*reading, error) {
 	if _, leading := t.e.Leading(); !leading {
 		return t.e.readStandby(ctx, at)
 	}
-	r, err := t.e.read(ctx, at, fixed)
+	r, err := t.e.read(ctx, at, floor, fixed)
 	if err == nil && t.o.Isolation == session.RepeatableRead {
 		t.fixed = r.at
 	}
@@ -103,9 +103,10 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 	if err := t.e.agree(ctx, m, t); err != nil {
 		return nil, err
 	}
-	mark := t.tx.Mark()
+	mark, first := t.tx.Mark(), t.fixed == 0
+	var floor hlc.Timestamp
 	for {
-		r, err := t.reading(ctx, m)
+		r, err := t.reading(ctx, m, floor)
 		if err != nil {
 			return nil, err
 		}
@@ -123,6 +124,11 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 			return res, nil
 		}
 		r.close()
+		if r.decided > 0 && m.at == 0 && first && types.CodeOf(err) == "ZH002" {
+			floor, t.fixed = max(floor, r.decided), 0
+			t.tx.Undo(mark)
+			continue
+		}
 		var newer *txn.NewerError
 		if !errors.As(err, &newer) {
 			return nil, sqlError(err)
