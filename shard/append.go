@@ -113,7 +113,7 @@ func (s *Shard) mayWrite(written map[placement.Unit]struct{}) error {
 // there are now: reference tables and the catalog. version is the ownership version when
 // the transaction first wrote such, 0 for none. mu is held.
 func (s *Shard) sameShards(version uint64) error {
-	if version != 0 && version != s.mu.adopted {
+	if version != 0 && version < s.mu.shardsAt {
 		return types.Errorf("40001", "could not commit: the set of shards has changed").WithHint("Run the transaction again.")
 	}
 	return nil
