@@ -66,6 +66,7 @@ var layers = map[string]layer{
 	"cmd/helios":       {9, below},
 	"bench":            {9, below},
 	"internal/simtest": {9, below},
+	"internal/e2e":     {9, below},
 }
 
 // TestLayers holds the import table: no arrow points up, none is missing from it.

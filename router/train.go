@@ -301,13 +301,34 @@ func (t *trainer) dropRetired(ctx context.Context) error {
 // moveTries bounds how often rows that others hold locked are tried again.
 const moveTries = 600
 
+// again tells whether the mover met a change that another look will be beyond: a row that
+// a writer has changed, a unit that has moved, a shard without primary.
+func (t *trainer) again(ctx context.Context, err error) bool {
+	switch judge(err) {
+	case newer:
+		t.r.hear(restartAt(err))
+	case staleMap, noPrimary, neverSent, lostAnswer:
+		if m := t.r.o.Map(); m != nil && t.r.refresh(ctx, m) != nil {
+			return false
+		}
+	default:
+		if code := types.CodeOf(err); code != "40001" && code != "40P01" && code != "55P03" {
+			return false
+		}
+	}
+	return sleep(ctx, 10*time.Millisecond) == nil
+}
+
 // moveRows moves rows until none lies in a cell that the table's cells do not contain.
 func (t *trainer) moveRows(ctx context.Context) error {
 	total := 0
 	for range moveTries {
 		moved, left, err := t.movePass(ctx)
-		if err != nil {
+		if err != nil && !t.again(ctx, err) {
 			return err
+		}
+		if err != nil {
+			continue
 		}
 		if total += moved; moved > 0 {
 			t.notice(fmt.Sprintf("%d rows moved", total))

@@ -28,7 +28,7 @@ const SealDeadline = 500 * time.Millisecond
 func (s *Shard) Adopt(ctx context.Context, m *cluster.Map) error {
 	s.mu.Lock()
 	if !s.mu.leading {
-		s.noteMap(m)
+		s.mu.adopted, s.mu.members = max(s.mu.adopted, m.Ownership), max(s.mu.members, m.Members)
 		s.mu.Unlock()
 		return nil
 	}
@@ -50,26 +50,9 @@ func (s *Shard) Adopt(ctx context.Context, m *cluster.Map) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.noteMap(m)
+	s.mu.adopted, s.mu.members = max(s.mu.adopted, m.Ownership), max(s.mu.members, m.Members)
 	s.announce()
 	return nil
-}
-
-// noteMap remembers an adopted map's version and its active shards. mu is held.
-func (s *Shard) noteMap(m *cluster.Map) {
-	if m.Ownership < s.mu.adopted {
-		return
-	}
-	s.mu.adopted = m.Ownership
-	var active []cluster.ShardID
-	for _, other := range m.Shards {
-		if other.State == cluster.Active {
-			active = append(active, other.ID)
-		}
-	}
-	if !slices.Equal(active, s.mu.shards) {
-		s.mu.shards, s.mu.shardsAt = active, m.Ownership
-	}
 }
 
 // OwnAll makes a shard that is a cluster of its own the owner of every slot; units of

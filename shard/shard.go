@@ -78,8 +78,7 @@ type Shard struct {
 		marks    map[types.OID]int64
 		catalogs []*catalog.Catalog // ascending by version
 		adopted  uint64             // ownership version of the map adopted last
-		shards   []cluster.ShardID  // active shards of that map
-		shardsAt uint64             // ownership version since which they are these
+		members  uint64             // and the version in which its set of shards changed last
 		closed   hlc.Timestamp
 		draining bool
 		active   int                      // transactions that are open
