@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -116,6 +117,9 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 		}
 		env.Source = &source{e: t.e, t: t, r: r, cells: m.cells}
 		res, err := exec.Run(ctx, q, env)
+		if err == nil && r.chosen {
+			err = ahead(ctx, res)
+		}
 		if err == nil {
 			err = r.check()
 		}
@@ -142,6 +146,48 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 		t.e.counters.restarts.Add(1)
 		t.tx.Undo(mark)
 	}
+}
+
+// aheadRows is how many rows of a statement whose snapshot the shard chose are read before
+// the first is shown: what they meet can still have it begin again.
+const aheadRows = 4096
+
+// ahead reads the first rows of a result, or all.
+func ahead(ctx context.Context, res *exec.Result) error {
+	read := &aheadOf{Rows: res.Rows}
+	res.Rows = read
+	for n := 0; n < aheadRows; {
+		batch, err := read.Rows.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			read.ended = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		read.batches = append(read.batches, slices.Clone(batch))
+		n += len(batch)
+	}
+	return nil
+}
+
+// aheadOf gives the rows that were read ahead, then the rest.
+type aheadOf struct {
+	exec.Rows
+	batches [][]types.Row
+	ended   bool
+}
+
+func (a *aheadOf) Next(ctx context.Context) ([]types.Row, error) {
+	switch {
+	case len(a.batches) > 0:
+		batch := a.batches[0]
+		a.batches = a.batches[1:]
+		return batch, nil
+	case a.ended:
+		return nil, io.EOF
+	}
+	return a.Rows.Next(ctx)
 }
 
 // sameSchema refuses to run a plan that was made for another catalog than the snapshot's.
