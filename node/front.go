@@ -257,7 +257,7 @@ func (f *front) procedures() *admin.Procedures {
 		Superuser: func(info *session.Info) bool { return f.isSuperuser(info.User()) },
 		Reshard:   f.startJob, Abort: f.abortJob, Plan: f.planJob,
 		Train: func(ctx context.Context, info *session.Info, table string, cells int) error {
-			return f.router.Train(ctx, table, cells, func(text string) { info.Notice(&types.Error{Code: "00000", Severity: "NOTICE", Message: text}) })
+			return f.router.Train(ctx, info, table, cells)
 		},
 	}
 }
