@@ -5,6 +5,9 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/heliosdb/helios/ha"
+	"github.com/heliosdb/helios/node"
 )
 
 // fault is something that goes wrong and is put right again: begin runs when it strikes
@@ -58,10 +61,11 @@ var faults = []fault{
 	}},
 	{"switch over", func(s *sim, _ *rand.Rand) func() {
 		p, b := s.primary()
-		if m := p.member(); m != nil {
+		var old *ha.Node
+		if p.inspect(func(n *node.Member) { old = n.HA() }) {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
-			s.trace("switchover to %s: %v", b.name, m.HA().Switchover(ctx, b.name))
+			s.trace("switchover to %s: %v", b.name, old.Switchover(ctx, b.name))
 		}
 		return func() {}
 	}},

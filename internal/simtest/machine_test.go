@@ -65,12 +65,21 @@ type machine struct {
 
 // life is what a machine is from power on to power off.
 type life struct {
-	host   *host
-	disk   *disk
-	client string // name at the control store
-	over   context.Context
-	end    context.CancelFunc
-	member atomic.Pointer[node.Member]
+	host    *host
+	disk    *disk
+	client  string // name at the control store
+	over    context.Context
+	end     context.CancelFunc
+	running struct {
+		sync.Mutex
+		member *node.Member // nil before it has started and when it stops
+	}
+}
+
+func (l *life) setMember(m *node.Member) {
+	l.running.Lock()
+	defer l.running.Unlock()
+	l.running.member = m
 }
 
 func (s *sim) machine(name string, port int, rng *rand.Rand) *machine {
@@ -143,14 +152,22 @@ func (m *machine) holdStore(cut bool) {
 	}
 }
 
-// member is the node that runs now, nil if none does.
-func (m *machine) member() *node.Member {
+// inspect calls f with the node that runs now, which does not stop meanwhile; f must not
+// wait for anything. It returns false if none runs.
+func (m *machine) inspect(f func(*node.Member)) bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.mu.life == nil {
-		return nil
+	l := m.mu.life
+	m.mu.Unlock()
+	if l == nil {
+		return false
 	}
-	return m.mu.life.member.Load()
+	l.running.Lock()
+	defer l.running.Unlock()
+	if l.running.member == nil {
+		return false
+	}
+	f(l.running.member)
+	return true
 }
 
 // live runs the node until the power goes; then what still moves of it is swept up.
@@ -171,7 +188,7 @@ func (m *machine) live(l *life) {
 		}
 		return
 	}
-	l.member.Store(member)
+	l.setMember(member)
 	select {
 	case <-l.over.Done():
 	case err := <-member.Failed():
@@ -179,5 +196,6 @@ func (m *machine) live(l *life) {
 			m.sim.fail("%s stopped: %v", m.name, err)
 		}
 	}
+	l.setMember(nil)
 	member.Stop()
 }

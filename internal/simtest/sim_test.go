@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 
@@ -161,10 +162,16 @@ func (s *sim) describe() {
 	lease, rev, err := consensus.Lease[ha.Lease](s.store.Client("observer"), 1).Load(context.Background())
 	s.trace("lease at revision %d: %+v %v", rev, lease, err)
 	for _, m := range s.pair {
-		if member := m.member(); member != nil {
-			s.trace("%s: %+v, log ends at %v, terms %v", m.name, member.HA().Status(), member.Shard().Log().End(), member.Shard().Log().Terms())
-		}
+		m.inspect(func(n *node.Member) {
+			s.trace("%s: %+v, log ends at %v, terms %v", m.name, n.HA().Status(), n.Shard().Log().End(), n.Shard().Log().Terms())
+		})
 	}
+}
+
+// stacks logs where everybody is; only one bubble must run.
+func (s *sim) stacks() {
+	b := make([]byte, 4<<20)
+	s.trace("%s", b[:runtime.Stack(b, true)])
 }
 
 // heal ends all faults.
@@ -255,12 +262,9 @@ func (s *sim) compare() {
 	_ = s.within(time.Minute, "primary and standby to become equal", func(ctx context.Context) error {
 		var states [2]*state
 		for i, m := range s.pair {
-			member := m.member()
-			if member == nil {
-				return errors.New("a node is not there")
-			}
-			var err error
-			if states[i], err = exportState(ctx, member.Shard()); err != nil {
+			err := errors.New("a node is not there")
+			m.inspect(func(n *node.Member) { states[i], err = exportState(ctx, n.Shard()) })
+			if err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,6 +107,9 @@ func (w *workload) create(ctx context.Context) error {
 func (w *workload) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	if os.Getenv("HELIOS_SEED") != "" {
+		defer time.AfterFunc(5*time.Second, w.sim.stacks).Stop()
+	}
 	return w.do(ctx, func(conn *pgconn.PgConn) error {
 		x := w.begin("probe", "keyed")
 		w.insert(ctx, conn, x)
