@@ -57,7 +57,7 @@ var layers = map[string]layer{
 	"session": {5, []string{"pgwire", "sql/builtin", "sql/catalog", "sql/exec", "sql/plan", "sql", "types"}},
 	"shard": {6, []string{"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
 		"placement", "sql/pgcatalog", "sql/plan", "sql", "storage", "twophase", "txn", "types", "vectorpart", "wal"}},
-	"router": {6, []string{"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
+	"router": {6, []string{"session", "sql/builtin", "sql/catalog", "centroids", "cluster", "distance", "sql/ddl", "sql/exec", "hashring", "hlc",
 		"placement", "sql/pgcatalog", "sql/plan", "remote", "sql", "twophase", "types", "vectorpart"}},
 
 	"admin": {7, []string{"sql/catalog", "cluster", "consensus", "ha", "reshard", "router", "session", "shard", "types"}},
@@ -66,6 +66,7 @@ var layers = map[string]layer{
 	"cmd/helios":       {9, below},
 	"bench":            {9, below},
 	"internal/simtest": {9, below},
+	"internal/e2e":     {9, below},
 }
 
 // TestLayers holds the import table: no arrow points up, none is missing from it.

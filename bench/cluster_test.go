@@ -23,10 +23,19 @@ type shape struct {
 // cluster gives connections to a cluster of the wanted shape; all goes with the benchmark.
 func cluster(b *testing.B, s shape, clients int, settings ...string) *pgxpool.Pool {
 	b.Helper()
+	pool, _ := briefCluster(b, s, clients, settings...)
+	return pool
+}
+
+// briefCluster is cluster with a function that ends it before the benchmark does, if it
+// was started here.
+func briefCluster(b *testing.B, s shape, clients int, settings ...string) (pool *pgxpool.Pool, stop func()) {
+	b.Helper()
+	stop = func() {}
 	url := os.Getenv("HELIOS_BENCH_URL")
 	running := url != ""
 	if !running {
-		url = start(b, s)
+		url, stop = start(b, s)
 	}
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -36,7 +45,7 @@ func cluster(b *testing.B, s shape, clients int, settings ...string) *pgxpool.Po
 	for i := 0; i+1 < len(settings); i += 2 {
 		config.ConnConfig.RuntimeParams[settings[i]] = settings[i+1]
 	}
-	pool, err := pgxpool.NewWithConfig(b.Context(), config)
+	pool, err = pgxpool.NewWithConfig(b.Context(), config)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -44,7 +53,7 @@ func cluster(b *testing.B, s shape, clients int, settings ...string) *pgxpool.Po
 	if running {
 		skipUnlike(b, pool, s)
 	}
-	return pool
+	return pool, stop
 }
 
 // skipUnlike skips a benchmark if the cluster that runs is not of its shape. What has no
@@ -52,7 +61,7 @@ func cluster(b *testing.B, s shape, clients int, settings ...string) *pgxpool.Po
 func skipUnlike(b *testing.B, pool *pgxpool.Pool, s shape) {
 	b.Helper()
 	var shards int
-	err := pool.QueryRow(b.Context(), "SELECT count(*) FROM helios.shards WHERE state = 'active'").Scan(&shards)
+	err := pool.QueryRow(b.Context(), "SELECT count(*) FROM helios.shards WHERE slots > 0").Scan(&shards)
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && (refused.Code == "42P01" || refused.Code == "3F000"):

@@ -23,6 +23,9 @@ func (m *Map) Edit(change func(next *Map) error) (*Map, error) {
 		return nil, err
 	}
 	slices.SortFunc(next.Shards, func(a, b Shard) int { return cmp.Compare(a.ID, b.ID) })
+	if !slices.Equal(next.active(), m.active()) {
+		next.Members, next.Ownership = next.Version, next.Version
+	}
 	if !next.sameOwners(m) {
 		next.Ownership = next.Version
 	}
@@ -35,11 +38,9 @@ func (m *Map) Edit(change func(next *Map) error) (*Map, error) {
 	return next, nil
 }
 
-// sameOwners tells whether every slot, cell, range and zone has the owner it has in old,
-// and reference tables the same shards.
+// sameOwners tells whether every slot, cell, range and zone has the owner it has in old.
 func (m *Map) sameOwners(old *Map) bool {
-	return slices.Equal(m.active(), old.active()) &&
-		slices.Equal(m.Slots, old.Slots) &&
+	return slices.Equal(m.Slots, old.Slots) &&
 		maps.EqualFunc(m.CellSets, old.CellSets, func(a, b CellSet) bool {
 			return a.Generation == b.Generation && slices.Equal(a.Cells, b.Cells)
 		}) &&

@@ -34,7 +34,10 @@ type Map struct {
 	// Ownership is the version in which the owner of anything changed last: what a shard
 	// and a router must agree on. Floor is the greatest timestamp below which a moved unit
 	// was served by its former owner: whoever becomes an owner starts its clock above it.
+	// Members is the version in which the set of shards that have what every shard has
+	// (the catalog, reference tables) changed last.
 	Ownership uint64                  `json:"ownership"`
+	Members   uint64                  `json:"members"`
 	Floor     uint64                  `json:"floor,omitempty"`
 	Slots     []Owner                 `json:"slots"`               // by slot; the length is a power of two
 	Shards    []Shard                 `json:"shards"`              // ascending by ID
@@ -95,7 +98,7 @@ type Node struct {
 // New returns version 1 of a map: the shards, which become active, and the
 // owner of each slot at epoch 1 (0 where table says None).
 func New(clusterID string, shards []Shard, table []ShardID) (*Map, error) {
-	m := &Map{ClusterID: clusterID, Version: 1, Ownership: 1, Slots: make([]Owner, len(table))}
+	m := &Map{ClusterID: clusterID, Version: 1, Ownership: 1, Members: 1, Slots: make([]Owner, len(table))}
 	for _, s := range shards {
 		s = s.clone()
 		s.State = Active

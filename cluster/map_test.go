@@ -43,7 +43,7 @@ func sample(t testing.TB) *Map {
 	return m
 }
 
-const sampleText = `{"cluster":"shop","version":6,"ownership":6,"slots":[[1,1],[2,1],[1,1,"moving",2],[2,1]],` +
+const sampleText = `{"cluster":"shop","version":6,"ownership":6,"members":1,"slots":[[1,1],[2,1],[1,1,"moving",2],[2,1]],` +
 	`"shards":[{"id":1,"weight":100,"zone":"eu","state":"active","nodes":[` +
 	`{"id":"db1","role":"primary","sql":"db1:5432","native":"db1:5433"},` +
 	`{"id":"db2","role":"standby","sql":"db2:5432","native":"db2:5433"}],"primary":"db1","term":1,"sync_set":["db2"]},` +

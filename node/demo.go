@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -325,8 +324,6 @@ func (p *progressReader) Read(b []byte) (int, error) {
 
 // welcome prints the psql line and three statements worth a try.
 func (d *demo) welcome(url string) {
-	host, port, _ := net.SplitHostPort(d.front.addr)
-	_ = host
 	fmt.Fprintf(d.o.Out, `
 Helios %s is ready: a router, %d shards of two nodes each, an observer. Connect with
 
@@ -335,16 +332,17 @@ Helios %s is ready: a router, %d shards of two nodes each, an observer. Connect 
 Three things to try:
 
   -- the neighbours of a word
-  SELECT word FROM words ORDER BY embedding <-> (SELECT embedding FROM words WHERE word = 'music') LIMIT 5;
+  SELECT embedding AS king FROM words WHERE word = 'king' \gset
+  SELECT word FROM words ORDER BY embedding <-> :'king' LIMIT 5;
 
   -- which shards and cells a search asks
-  EXPLAIN SELECT word FROM words ORDER BY embedding <-> (SELECT embedding FROM words WHERE word = 'king') LIMIT 5;
+  EXPLAIN SELECT word FROM words ORDER BY embedding <-> :'king' LIMIT 5;
 
   -- a transaction over shards
   BEGIN; UPDATE words SET word = upper(word) WHERE id IN (1, 2, 3); SELECT id, word FROM words WHERE id <= 3; ROLLBACK;
 
-Every node answers psql, too: SELECT * FROM helios.cluster_nodes. Ctrl-C stops (port %s).
-`, d.o.Version, len(d.front.current.Load().Shards), url, port)
+Every node answers psql, too: SELECT * FROM helios.cluster_nodes. Ctrl-C stops.
+`, d.o.Version, len(d.front.current.Load().Shards), url)
 }
 
 // stop ends the router, then the shards from the last to the first, then the observer.

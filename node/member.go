@@ -158,7 +158,7 @@ func (m *member) build() error {
 		Map: m.current.Load, Jobs: func(ctx context.Context) ([]reshard.Job, error) { return loadJobs(ctx, o.store) }, Started: m.started,
 	}
 	m.engine = shard.NewEngine(m.shard, shard.EngineOptions{
-		Views: views.Rows, Functions: m.functions(), Password: newVerifier,
+		Views: views.Rows, Functions: m.functions(), Password: newVerifier, Call: callOf(m.isSuperuser),
 		Shards: func() int {
 			if c := m.current.Load(); c != nil {
 				return len(c.Shards)
@@ -166,7 +166,10 @@ func (m *member) build() error {
 			return 1
 		},
 	})
-	host := session.NewHost(session.Options{Engine: m.engineFor})
+	host := session.NewHost(session.Options{Engine: m.engineFor, Standby: func() bool {
+		_, leading := m.shard.Leading()
+		return !leading
+	}})
 	keeper, err := newGatekeeper(o.secret, m.catalog)
 	if err != nil {
 		return err

@@ -93,6 +93,10 @@ func (m *member) forwardEngine(ctx context.Context) (*router.Router, error) {
 	}
 	f, err := router.New(ctx, router.Options{
 		Map: m.oneShard, Shards: m.users.shards, Incarnation: incarnation, Logger: m.log,
+		OneShard: func() bool {
+			c := m.current.Load()
+			return c != nil && len(c.Shards) > 1
+		},
 		Relations: m.shard.Relations(), Limits: router.Limits{Hold: hold},
 	})
 	if err != nil {

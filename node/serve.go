@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,9 @@ func Server(ctx context.Context, o ServerOptions) error {
 	}
 	world := World{Logger: log}
 	if o.NodeID == "" {
-		o.NodeID = defaultNodeID(o)
+		if o.NodeID = storedNodeID(o.DataDir); o.NodeID == "" {
+			o.NodeID = defaultNodeID(o)
+		}
 	}
 	switch o.Mode {
 	case "standalone":
@@ -56,6 +59,16 @@ func Server(ctx context.Context, o ServerOptions) error {
 		return o.member(ctx, world)
 	}
 	return fmt.Errorf("--ha-mode %q: one of standalone, primary, standby, observer", o.Mode)
+}
+
+// storedNodeID is the name that a data directory was made for: it stays when the port
+// changes. It is empty for a new directory; openData tells what is wrong with a bad one.
+func storedNodeID(data string) string {
+	var have identity
+	if b, err := os.ReadFile(filepath.Join(data, "NODE")); err != nil || json.Unmarshal(b, &have) != nil {
+		return ""
+	}
+	return have.Node
 }
 
 // defaultNodeID is the host's name and the port.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +15,9 @@ import (
 	"github.com/heliosdb/helios/pgwire"
 	"github.com/heliosdb/helios/session"
 	"github.com/heliosdb/helios/shard"
+	"github.com/heliosdb/helios/sql"
 	"github.com/heliosdb/helios/sql/catalog"
+	"github.com/heliosdb/helios/sql/exec"
 )
 
 // standalone is a shard that is a cluster of its own: one node, no replication.
@@ -82,7 +85,9 @@ func (s *standalone) open(ctx context.Context, o standaloneOptions) error {
 		return err
 	}
 	views := &admin.NodeViews{ID: o.id, Shard: 1, SQL: s.addr, DB: s.shard, Started: time.Now()}
-	engine := shard.NewEngine(s.shard, shard.EngineOptions{Alone: true, Views: views.Rows, Password: newVerifier})
+	engine := shard.NewEngine(s.shard, shard.EngineOptions{
+		Alone: true, Views: views.Rows, Password: newVerifier, Call: callOf(s.isSuperuser),
+	})
 	host := session.NewHost(session.Options{Engine: func(database string) (session.Engine, error) {
 		if database != s.shard.Catalog().Database().Name {
 			return nil, noDatabase(database)
@@ -94,16 +99,27 @@ func (s *standalone) open(ctx context.Context, o standaloneOptions) error {
 		return err
 	}
 	s.wire, err = pgwire.New(pgwire.Options{
-		Auth: keeper, Log: s.log,
-		Superuser: func(user string) bool {
-			role, ok := s.shard.Catalog().Role(user)
-			return ok && role.Superuser
-		},
+		Auth: keeper, Log: s.log, Superuser: s.isSuperuser,
 		NewSession: func(ctx context.Context, info *pgwire.ConnInfo, client pgwire.Client) (pgwire.Session, error) {
 			return host.Open(ctx, info, client)
 		},
 	})
 	return err
+}
+
+func (s *standalone) isSuperuser(user string) bool {
+	role, ok := s.shard.Catalog().Role(user)
+	return ok && role.Superuser
+}
+
+// callOf answers CALL on a node: the operators' procedures exist there, too, and say that
+// they need a router.
+func callOf(superuser func(user string) bool) func(context.Context, *session.Info, sql.Name, []session.Arg) (*exec.Result, error) {
+	procedures := &admin.Procedures{Superuser: func(info *session.Info) bool { return superuser(info.User()) }}
+	return func(ctx context.Context, info *session.Info, name sql.Name, args []session.Arg) (*exec.Result, error) {
+		_, err := procedures.Call(ctx, info, strings.Join(name, "."), args)
+		return nil, err
+	}
 }
 
 func (s *standalone) serve(ctx context.Context, l net.Listener) {

@@ -82,7 +82,8 @@ func fromServer(e *pgconn.PgError) *types.Error {
 	if severity == "" {
 		severity = e.Severity
 	}
-	if severity == "ERROR" {
+	switch severity {
+	case "ERROR", "FATAL", "PANIC": // it ended the connection to the node, not the client's
 		severity = ""
 	}
 	return &types.Error{

@@ -144,8 +144,10 @@ var errChanged = errors.New("the catalog changed while it was read")
 
 const versionQuery = "SELECT helios.catalog_version()"
 
+// readCatalog reads version, rows and version again. The rows come as pairs of key and
+// value, the versions alone.
 func readCatalog(ctx context.Context, c *remote.Conn) (version uint64, rows []catalog.Change, err error) {
-	res, err := c.Exec(ctx,
+	found, err := askOn(ctx, c,
 		remote.Statement{SQL: versionQuery},
 		remote.Statement{SQL: "SELECT key, value FROM helios.catalog_rows", Result: remote.Binary},
 		remote.Statement{SQL: versionQuery},
@@ -153,28 +155,25 @@ func readCatalog(ctx context.Context, c *remote.Conn) (version uint64, rows []ca
 	if err != nil {
 		return 0, nil, err
 	}
-	var versions [2]uint64
-	for i := 0; res.NextResult(); i++ {
-		for res.Next() {
-			raw := res.Raw()
-			if i == 1 {
-				rows = append(rows, catalog.Change{Key: append([]byte(nil), raw[0]...), Value: append([]byte(nil), raw[1]...)})
-				continue
-			}
-			n, err := parseTimestamp(string(raw[0]))
-			if err != nil {
-				return 0, nil, errors.Join(err, res.Close())
-			}
-			versions[i/2] = uint64(n)
+	var versions []hlc.Timestamp
+	for _, raw := range found {
+		if len(raw) == 2 {
+			rows = append(rows, catalog.Change{Key: raw[0], Value: raw[1]})
+			continue
 		}
+		if string(raw[0]) == "" { // helios.ctx has answered
+			continue
+		}
+		ts, err := parseTimestamp(string(raw[0]))
+		if err != nil {
+			return 0, nil, err
+		}
+		versions = append(versions, ts)
 	}
-	if err := res.Close(); err != nil {
-		return 0, nil, err
-	}
-	if versions[0] != versions[1] {
+	if len(versions) != 2 || versions[0] != versions[1] {
 		return 0, nil, errChanged
 	}
-	return versions[0], rows, nil
+	return uint64(versions[0]), rows, nil
 }
 
 // parseTimestamp reads a timestamp as shards print it.

@@ -115,7 +115,7 @@ func (s *statement) whereIs(p *placement.Placer, rel *catalog.Relation, row type
 
 // cellsOf restricts a statement by primary key to the cell where the row is.
 func (c *changing) cellsOf(p placed) cellChoice {
-	if c.loc == nil {
+	if c.t.rel.Placement.Strategy != catalog.Vector {
 		return nil
 	}
 	return cellChoice{c.t.rel.OID: {p.unit.N}}
@@ -143,7 +143,7 @@ func (c *changing) addOld(w *work, i int) {
 
 func (c *changing) deletion(row types.Row) remote.Statement {
 	where, params := c.t.where(row, 1)
-	return remote.Statement{SQL: "DELETE FROM " + c.t.name + " WHERE " + where, Params: params}
+	return remote.Statement{SQL: "DELETE FROM " + c.t.name + " AS t WHERE " + where, Params: params}
 }
 
 func (c *changing) updating(x exec.Change) remote.Statement {
@@ -155,7 +155,7 @@ func (c *changing) updating(x exec.Change) remote.Statement {
 		set = append(set, sql.QuoteIdent(col.Name)+" = $"+itoa(len(st.Params)))
 	}
 	where, params := c.t.where(x.Old, len(st.Params)+1)
-	st.SQL = "UPDATE " + c.t.name + " SET " + strings.Join(set, ", ") + " WHERE " + where
+	st.SQL = "UPDATE " + c.t.name + " AS t SET " + strings.Join(set, ", ") + " WHERE " + where
 	st.Params = append(st.Params, params...)
 	return st
 }
@@ -230,7 +230,7 @@ func (s *statement) addLock(w *work, n *plan.Lock, target plan.LockTarget, p *pl
 	}
 	t := sqlOf(target.Rel)
 	where, params := t.where(whole, 1)
-	text := "SELECT 1 FROM " + t.name + " WHERE " + where + " FOR " + strings.ToUpper(n.Strength)
+	text := "SELECT 1 FROM " + t.name + " AS t WHERE " + where + " FOR " + strings.ToUpper(n.Strength)
 	if n.Wait != "" {
 		text += " " + strings.ToUpper(n.Wait)
 	}
@@ -455,16 +455,16 @@ func (t tableSQL) selectBy(x *catalog.Index, row types.Row) (remote.Statement, [
 	st := remote.Statement{Result: remote.Binary}
 	for _, i := range visibleAttrs(t.rel) {
 		c := t.rel.Columns[i]
-		names = append(names, sql.QuoteIdent(c.Name))
+		names = append(names, column(c.Name))
 		cols = append(cols, plan.Col{Name: c.Name, Type: c.Type})
 	}
 	for _, k := range x.Keys {
 		c := t.rel.Columns[k.Column-1]
 		st.Params = append(st.Params, param(c.Type, row[k.Column-1]))
-		conds = append(conds, sql.QuoteIdent(c.Name)+" = $"+itoa(len(st.Params)))
+		conds = append(conds, column(c.Name)+" = $"+itoa(len(st.Params)))
 	}
-	st.SQL = "SELECT " + strings.Join(names, ", ") + ", helios_slot FROM " + t.name +
-		" WHERE " + strings.Join(conds, " AND ") + " FOR UPDATE"
+	st.SQL = "SELECT " + strings.Join(names, ", ") + ", t.helios_slot FROM " + t.name +
+		" AS t WHERE " + strings.Join(conds, " AND ") + " FOR UPDATE"
 	return st, append(cols, plan.Col{Name: "helios_slot", Type: types.T(types.Int4OID)})
 }
 

@@ -287,18 +287,37 @@ func (r *Router) until(ctx context.Context, f func() error) error {
 // ask sends a query of one value to a shard's primary.
 func (r *Router) ask(ctx context.Context, id cluster.ShardID, query string, params ...remote.Param) (text string, err error) {
 	err = r.o.Shards.Do(ctx, id, remote.Primary, func(c *remote.Conn) error {
-		rows, err := c.Exec(ctx, remote.Statement{SQL: query, Params: params})
-		if err != nil {
-			return err
+		var rows [][][]byte
+		rows, err = askOn(ctx, c, remote.Statement{SQL: query, Params: params})
+		if err == nil && len(rows) > 0 {
+			text = string(rows[len(rows)-1][0])
 		}
-		if rows.NextResult() {
-			for rows.Next() {
-				text = string(rows.Raw()[0])
-			}
-		}
-		return rows.Close()
+		return err
 	})
 	return text, err
+}
+
+// askOn runs statements that have nothing to do with who owns what, and gives all their
+// rows. What the connection was told of the map before does not hold for them.
+func askOn(ctx context.Context, c *remote.Conn, statements ...remote.Statement) (out [][][]byte, err error) {
+	if t, ok := c.State.(*told); ok && t.ownership != 0 {
+		t.ownership = 0
+		statements = append([]remote.Statement{{SQL: "SELECT helios.ctx($1)", Params: []remote.Param{textParam("v=0")}}}, statements...)
+	}
+	rows, err := c.Exec(ctx, statements...)
+	if err != nil {
+		return nil, err
+	}
+	for rows.NextResult() {
+		for rows.Next() {
+			row := make([][]byte, len(rows.Raw()))
+			for i, b := range rows.Raw() {
+				row[i] = append([]byte(nil), b...)
+			}
+			out = append(out, row)
+		}
+	}
+	return out, rows.Close()
 }
 
 // finisher has owners forget decisions that every participant has heard.

@@ -15,9 +15,10 @@ import (
 // defaults, checks and placement are those of INSERT, all in one transaction.
 type copySink struct {
 	t       *Tx
+	rel     types.OID
+	cols    []int16
 	q       *plan.Query
 	env     *exec.Env
-	width   int
 	pending []types.Row
 	rows    int64
 }
@@ -27,12 +28,22 @@ const copyBatch = 1024
 
 // CopyIn opens a table for COPY FROM.
 func (t *Tx) CopyIn(_ context.Context, rel *catalog.Relation, cols []int16, env *exec.Env) (session.RowSink, error) {
-	names := make([]string, len(cols))
-	row := make([]sql.Expr, len(cols))
-	declared := make([]types.OID, len(cols))
-	for i, num := range cols {
-		c := rel.Columns[num-1]
-		names[i], declared[i] = c.Name, c.Type.OID
+	c := &copySink{t: t, rel: rel.OID, cols: cols, env: env}
+	return c, c.bind()
+}
+
+// bind plans the INSERT of one row of parameters.
+func (c *copySink) bind() error {
+	rel, ok := c.t.Catalog().ByOID(c.rel)
+	if !ok {
+		return types.Errorf("42P01", "the table of the COPY was dropped")
+	}
+	names := make([]string, len(c.cols))
+	row := make([]sql.Expr, len(c.cols))
+	declared := make([]types.OID, len(c.cols))
+	for i, num := range c.cols {
+		col := rel.Columns[num-1]
+		names[i], declared[i] = col.Name, col.Type.OID
 		row[i] = &sql.Param{N: i + 1, At: -1}
 	}
 	insert := &sql.Insert{
@@ -40,13 +51,11 @@ func (t *Tx) CopyIn(_ context.Context, rel *catalog.Relation, cols []int16, env 
 		Columns: names, Overriding: "system",
 		Query: &sql.Select{Values: [][]sql.Expr{row}, At: -1},
 	}
-	q, err := plan.Bind(insert, plan.Env{
-		Catalog: t.Catalog(), ParamTypes: declared, Functions: t.r.Functions(), Builtin: env.Builtin,
+	var err error
+	c.q, err = plan.Bind(insert, plan.Env{
+		Catalog: c.t.Catalog(), ParamTypes: declared, Functions: c.t.r.Functions(), Builtin: c.env.Builtin,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &copySink{t: t, q: q, env: env, width: len(cols)}, nil
+	return err
 }
 
 // Write takes rows; they go out in batches.
@@ -63,20 +72,28 @@ func (c *copySink) Write(ctx context.Context, rows []types.Row) error {
 // flush sends the first n rows: the plan of one row with parameters becomes that of many
 // rows of constants.
 func (c *copySink) flush(ctx context.Context, n int) error {
-	batch, err := c.plan(c.pending[:n])
-	if err != nil {
-		return err
-	}
-	c.pending = c.pending[n:]
 	env := *c.env
 	env.Params = make([]types.Value, len(c.q.ParamTypes))
-	res, err := c.t.Query(ctx, batch, &env)
-	if err != nil {
-		return err
+	for try := 0; ; try++ {
+		batch, err := c.plan(c.pending[:n])
+		if err != nil {
+			return err
+		}
+		res, err := c.t.Query(ctx, batch, &env)
+		if session.WantsReplan(err) && try < mapTries {
+			if err := c.bind(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return public(err)
+		}
+		c.pending = c.pending[n:]
+		c.rows += res.Count()
+		c.t.EndStatement(nil)
+		return res.Rows.Close()
 	}
-	c.rows += res.Count()
-	c.t.EndStatement(nil)
-	return res.Rows.Close()
 }
 
 // plan puts rows in the place of the VALUES row.

@@ -49,6 +49,7 @@ type definition struct {
 	env    *exec.Env
 	before *catalog.Catalog
 	change ddl.Change
+	rows   bool // catalog rows change, not only the rows of tables
 	text   string
 }
 
@@ -78,6 +79,7 @@ func (t *Tx) define(ctx context.Context, stmt sql.Statement, env *exec.Env) (str
 	if err != nil || len(rows) == 0 && len(d.change.Fills) == 0 && d.change.Then == nil {
 		return d.change.Tag, err
 	}
+	d.rows = len(rows) > 0
 	after := d.change.Edit.Catalog().WithVirtual(t.r.catalogs.relations)
 	if err := d.send(ctx, after); err != nil {
 		if t.draft == nil && len(t.order) == len(d.s.mu.fresh) {
@@ -91,6 +93,9 @@ func (t *Tx) define(ctx context.Context, stmt sql.Statement, env *exec.Env) (str
 // send has all shards apply the statement. Rows that a new primary key puts elsewhere are
 // taken out before and inserted again after it.
 func (d *definition) send(ctx context.Context, after *catalog.Catalog) error {
+	if err := d.lock(ctx); err != nil {
+		return err
+	}
 	if err := d.assignUnits(ctx, after); err != nil {
 		return err
 	}
@@ -101,7 +106,7 @@ func (d *definition) send(ctx context.Context, after *catalog.Catalog) error {
 	if err := d.onShards(ctx, d.text); err != nil {
 		return err
 	}
-	d.t.draft, d.t.ddl = after, true
+	d.t.draft, d.t.ddl = after, d.t.ddl || d.rows
 	for oid, rows := range moved {
 		if err := d.putBack(ctx, oid, rows); err != nil {
 			return err
@@ -113,30 +118,36 @@ func (d *definition) send(ctx context.Context, after *catalog.Catalog) error {
 // onShards runs a text on every shard inside the transaction: on the lowest one first,
 // where the catalog's lock is, then on the others at the same time.
 func (d *definition) onShards(ctx context.Context, text string) error {
+	for i, part := range [][]cluster.ShardID{serving(d.s.m)[:1], serving(d.s.m)[1:]} {
+		w := d.s.newWork()
+		for _, id := range part {
+			statements := d.preamble(text)
+			if i == 0 { // its settings are made
+				statements = statements[len(statements)-1:]
+			}
+			for _, st := range statements {
+				w.add(id, st, nil, nil)
+			}
+		}
+		if err := w.run(ctx, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lock takes the catalog's lock on the lowest shard, and looks whether the catalog that the
+// router planned with is still the newest: it then stays so.
+func (d *definition) lock(ctx context.Context) error {
 	ids := serving(d.s.m)
 	if len(ids) == 0 {
 		return types.Errorf("57P03", "the cluster has no active shard")
 	}
-	if err := d.onFirst(ctx, ids[0], text); err != nil {
-		return err
-	}
 	w := d.s.newWork()
-	for _, id := range ids[1:] {
-		for _, st := range d.preamble(text) {
-			w.add(id, st, nil, nil)
-		}
+	for _, st := range d.preamble("SELECT helios.lock_catalog()") {
+		w.add(ids[0], st, nil, nil)
 	}
-	return w.run(ctx, false)
-}
-
-// onFirst runs the text on the lowest shard. Under the lock it looks whether the catalog
-// that the router planned with is still the newest.
-func (d *definition) onFirst(ctx context.Context, id cluster.ShardID, text string) error {
-	w := d.s.newWork()
-	for _, st := range d.preamble(text) {
-		w.add(id, st, nil, nil)
-	}
-	w.add(id, remote.Statement{SQL: versionQuery}, nil, func(a answer) error {
+	w.add(ids[0], remote.Statement{SQL: versionQuery}, nil, func(a answer) error {
 		version, err := parseTimestamp(string(a.rows[0][0]))
 		if err == nil && d.t.draft == nil && uint64(version) != d.before.Version() {
 			return errStaleCatalog
@@ -289,10 +300,10 @@ func (d *definition) readAll(ctx context.Context, rel *catalog.Relation) ([]type
 	var columns []plan.Col
 	attrs := visibleAttrs(rel)
 	for _, i := range attrs {
-		names = append(names, sql.QuoteIdent(rel.Columns[i].Name))
+		names = append(names, column(rel.Columns[i].Name))
 		columns = append(columns, plan.Col{Type: rel.Columns[i].Type})
 	}
-	st := remote.Statement{SQL: "SELECT " + strings.Join(names, ", ") + " FROM " + t.name, Result: remote.Binary}
+	st := remote.Statement{SQL: "SELECT " + strings.Join(names, ", ") + " FROM " + t.name + " AS t", Result: remote.Binary}
 	var rows []types.Row
 	size := 0
 	w := d.s.newWork()
@@ -357,7 +368,7 @@ func (d *definition) follow(ctx context.Context) (string, error) {
 	}
 	res, err := d.t.Query(ctx, q, d.env)
 	if err != nil {
-		return "", err
+		return "", public(err)
 	}
 	if d.change.Tag == "SELECT" {
 		return fmt.Sprintf("SELECT %d", res.Count()), res.Rows.Close()

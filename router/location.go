@@ -104,7 +104,7 @@ func (s *statement) moveLocation(w *work, t tableSQL, loc *catalog.Relation, x e
 	}
 	where, params := l.where(old, 1)
 	if x.New == nil || t.keyOf(x.Old) != t.keyOf(x.New) {
-		w.add(at[0].shards[0], remote.Statement{SQL: "DELETE FROM " + l.name + " WHERE " + where, Params: params}, nil, nil)
+		w.add(at[0].shards[0], remote.Statement{SQL: "DELETE FROM " + l.name + " AS t WHERE " + where, Params: params}, nil, nil)
 		if x.New == nil {
 			return nil
 		}
@@ -118,7 +118,7 @@ func (s *statement) moveLocation(w *work, t tableSQL, loc *catalog.Relation, x e
 	cell := loc.Columns[len(t.rel.PrimaryKey.Keys)]
 	where, params = l.where(old, 2)
 	params = append([]remote.Param{param(cell.Type, types.Int(int64(fresh.unit.N)))}, params...)
-	text := "UPDATE " + l.name + " SET " + sql.QuoteIdent(cell.Name) + " = $1 WHERE " + where
+	text := "UPDATE " + l.name + " AS t SET " + sql.QuoteIdent(cell.Name) + " = $1 WHERE " + where
 	w.add(at[0].shards[0], remote.Statement{SQL: text, Params: params}, nil, nil)
 	return nil
 }
@@ -169,7 +169,7 @@ func (s *statement) lookupCell(ctx context.Context, rel *catalog.Relation, row t
 func (t tableSQL) cellQuery(keys int, key types.Row) remote.Statement {
 	where, params := t.where(key, 1)
 	return remote.Statement{
-		SQL:    "SELECT " + sql.QuoteIdent(t.rel.Columns[keys].Name) + " FROM " + t.name + " WHERE " + where,
+		SQL:    "SELECT " + column(t.rel.Columns[keys].Name) + " FROM " + t.name + " AS t WHERE " + where,
 		Params: params, Result: remote.Binary,
 	}
 }

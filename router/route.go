@@ -131,6 +131,9 @@ func (s *statement) routeTargets(ctx context.Context, env *exec.Env, g *plan.Gat
 		found.add(id)
 		return err
 	}
+	if route.Rel.Placement.Strategy == catalog.Geo && len(route.Keys) == 0 {
+		route.Keys = zoneConds(g, route.Rel)
+	}
 	keys, fixed, err := keyValues(ctx, env, route)
 	if err != nil {
 		return err
@@ -159,13 +162,71 @@ func unitsOfKey(p *placement.Placer, rel *catalog.Relation, key []types.Value) [
 		return []placement.Unit{u}
 	}
 	if rel.Placement.Strategy == catalog.Geo {
-		for i, num := range rel.Placement.KeyColumns {
-			if num == rel.Placement.ZoneColumn {
-				return p.ZoneUnits(key[i])
+		return p.ZoneUnits(key[0])
+	}
+	return p.Units()
+}
+
+// zoneConds gives the values that a fragment's only scan fixes the zone column to, nil if
+// it does not.
+func zoneConds(g *plan.Gather, rel *catalog.Relation) []plan.KeyCond {
+	var found []plan.KeyCond
+	scans := 0
+	plan.EachNode(g.Fragment, func(n plan.Node) bool {
+		scan, ok := n.(*plan.Scan)
+		if !ok || scan.Rel.OID != rel.OID {
+			return true
+		}
+		scans++
+		if cond, ok := zoneCond(scan, rel); ok {
+			found = []plan.KeyCond{cond}
+		}
+		return true
+	})
+	if scans != 1 {
+		return nil
+	}
+	return found
+}
+
+// zoneCond looks for "zone column = value" or "= ANY (values)" among a scan's conditions.
+func zoneCond(scan *plan.Scan, rel *catalog.Relation) (plan.KeyCond, bool) {
+	conds := []plan.Expr{scan.Filter}
+	if and, ok := scan.Filter.(*plan.And); ok {
+		conds = and.Args
+	}
+	isZone := func(e plan.Expr) bool {
+		c, ok := e.(*plan.Column)
+		return ok && scan.Attrs[c.Index] == int(rel.Placement.ZoneColumn)-1
+	}
+	for _, e := range conds {
+		switch x := e.(type) {
+		case *plan.Call:
+			switch {
+			case x.Op != "=" || len(x.Args) != 2:
+			case isZone(x.Args[0]) && isFixed(x.Args[1]):
+				return plan.KeyCond{Values: x.Args[1:]}, true
+			case isZone(x.Args[1]) && isFixed(x.Args[0]):
+				return plan.KeyCond{Values: x.Args[:1]}, true
+			}
+		case *plan.AnyAll:
+			if x.Op == "=" && !x.All && isZone(x.Left) && isFixed(x.Array) {
+				return plan.KeyCond{Array: x.Array}, true
 			}
 		}
 	}
-	return p.Units()
+	return plan.KeyCond{}, false
+}
+
+// isFixed tells whether an expression is a constant or a parameter, perhaps cast.
+func isFixed(e plan.Expr) bool {
+	switch x := e.(type) {
+	case *plan.Const, *plan.Param:
+		return true
+	case *plan.Cast:
+		return isFixed(x.Arg)
+	}
+	return false
 }
 
 // combinationsMax bounds the keys made of IN lists; with more, all shards are asked.

@@ -89,6 +89,10 @@ type Options struct {
 	Relations []*catalog.Relation
 	Virtual   func(ctx context.Context, info *session.Info, rel *catalog.Relation) (rows []types.Row, ok bool, err error)
 
+	// OneShard tells that Map shows one shard of several: what belongs to another one is
+	// refused, not looked for.
+	OneShard func() bool
+
 	Logger *slog.Logger
 	Limits Limits
 }

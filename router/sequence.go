@@ -26,9 +26,10 @@ type sequenceBlocks struct {
 }
 
 type sequenceBlock struct {
-	mu   sync.Mutex // one refill at a time
-	next int64
-	left int64
+	mu    sync.Mutex // one refill at a time
+	next  int64
+	left  int64
+	fresh bool // of a sequence that was not committed when the block was taken
 }
 
 // blockDefault is how many values a router takes at once unless the sequence says more.
@@ -53,6 +54,19 @@ func (b *sequenceBlocks) drop(seq types.OID) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.left = 0
+}
+
+// dropFresh forgets a block of a sequence that was not committed, and tells whether there
+// was one.
+func (b *sequenceBlocks) dropFresh(seq types.OID) bool {
+	x := b.of(seq)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	fresh := x.fresh
+	if fresh {
+		x.left, x.fresh = 0, false
+	}
+	return fresh
 }
 
 // sequenceShard finds the shard of a sequence.
@@ -84,6 +98,9 @@ func (r *Router) nextval(ctx context.Context, rel *catalog.Relation) (int64, err
 // refill takes a block; b.mu is held.
 func (r *Router) refill(ctx context.Context, rel *catalog.Relation, b *sequenceBlock) error {
 	want := max(blockDefault, rel.Sequence.Cache)
+	if _, committed := r.Catalog().ByOID(rel.OID); !committed {
+		return r.startNew(ctx, rel, b, want)
+	}
 	answer, err := r.askSequence(ctx, rel.OID, "SELECT helios.sequence_block($1::oid, $2::bigint)", strconv.FormatInt(want, 10))
 	if err != nil {
 		return err
@@ -96,6 +113,55 @@ func (r *Router) refill(ctx context.Context, rel *catalog.Relation, b *sequenceB
 	}
 	b.next, b.left = start, n
 	return nil
+}
+
+// startNew takes the first block of a sequence that the running transaction has made: no
+// shard knows it yet, but the mark may be set.
+func (r *Router) startNew(ctx context.Context, rel *catalog.Relation, b *sequenceBlock, want int64) error {
+	q := rel.Sequence
+	start := q.Start
+	if b.fresh {
+		start = b.next
+	}
+	room := (q.Max - start) / max(q.Increment, 1)
+	if q.Increment < 0 {
+		room = (start - q.Min) / -q.Increment
+	}
+	if room < 0 || start > q.Max || start < q.Min {
+		return types.Errorf("2200H", "nextval: reached the end of sequence \"%s\"", rel.Name)
+	}
+	want = min(want, room+1)
+	if err := r.setSequence(ctx, rel.OID, start+want*q.Increment); err != nil {
+		return err
+	}
+	b.next, b.left, b.fresh = start, want, true
+	return nil
+}
+
+// setSequence sets the value that a sequence goes on with.
+func (r *Router) setSequence(ctx context.Context, seq types.OID, next int64) error {
+	_, err := r.askSequence(ctx, seq, "SELECT helios.sequence_set($1::oid, $2::bigint)", strconv.FormatInt(next, 10))
+	return err
+}
+
+// forgetNew sets back the sequences that a rolled back transaction had made and used: the
+// next one to be made may get the same number.
+func (t *Tx) forgetNew(ctx context.Context) {
+	if t.draft == nil {
+		return
+	}
+	committed := t.r.Catalog()
+	for rel := range t.draft.Relations() {
+		if rel.Sequence == nil || !t.r.sequences.dropFresh(rel.OID) {
+			continue
+		}
+		if _, ok := committed.ByOID(rel.OID); ok {
+			continue
+		}
+		if err := t.r.setSequence(ctx, rel.OID, rel.Sequence.Start); err != nil {
+			t.r.log.Warn("a sequence of a rolled back transaction keeps its mark", "oid", rel.OID, "err", err)
+		}
+	}
 }
 
 // askSequence calls a function at the sequence's shard, wherever it has moved to.
@@ -212,8 +278,7 @@ func (q *sequences) Setval(seq types.OID, value int64, called bool) error {
 	}
 	ctx, cancel := q.context()
 	defer cancel()
-	_, err = q.r.askSequence(ctx, seq, "SELECT helios.sequence_set($1::oid, $2::bigint)", strconv.FormatInt(next, 10))
-	if err != nil {
+	if err := q.r.setSequence(ctx, seq, next); err != nil {
 		return err
 	}
 	q.r.sequences.drop(seq)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/heliosdb/helios/cluster"
 	"github.com/heliosdb/helios/hlc"
-	"github.com/heliosdb/helios/remote"
 	"github.com/heliosdb/helios/types"
 )
 
@@ -109,23 +108,10 @@ func (r *Router) gatherOnce(ctx context.Context) (hlc.Timestamp, partial, error)
 }
 
 // visible asks a primary for the greatest timestamp that can be read there.
-func (r *Router) visible(ctx context.Context, id cluster.ShardID) (ts hlc.Timestamp, err error) {
-	err = r.o.Shards.Do(ctx, id, remote.Primary, func(c *remote.Conn) error {
-		rows, err := c.Exec(ctx, remote.Statement{SQL: "SELECT helios.visible()"})
-		if err != nil {
-			return err
-		}
-		text := ""
-		if rows.NextResult() {
-			for rows.Next() {
-				text = string(rows.Raw()[0])
-			}
-		}
-		if err := rows.Close(); err != nil {
-			return err
-		}
-		ts, err = parseTimestamp(text)
-		return err
-	})
-	return ts, err
+func (r *Router) visible(ctx context.Context, id cluster.ShardID) (hlc.Timestamp, error) {
+	text, err := r.ask(ctx, id, "SELECT helios.visible()")
+	if err != nil {
+		return 0, err
+	}
+	return parseTimestamp(text)
 }

@@ -2,338 +2,346 @@ package router
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/heliosdb/helios/centroids"
 	"github.com/heliosdb/helios/cluster"
 	"github.com/heliosdb/helios/distance"
 	"github.com/heliosdb/helios/placement"
+	"github.com/heliosdb/helios/remote"
 	"github.com/heliosdb/helios/session"
 	"github.com/heliosdb/helios/sql"
-	"github.com/heliosdb/helios/sql/builtin"
 	"github.com/heliosdb/helios/sql/catalog"
-	"github.com/heliosdb/helios/sql/exec"
-	"github.com/heliosdb/helios/sql/plan"
 	"github.com/heliosdb/helios/types"
 	"github.com/heliosdb/helios/vectorpart"
 )
 
-// Training. A vector-placed table begins with untrained cells that are filled by the hash
-// of the primary key and asked by every search. Train makes cells by k-means over a
-// sample, learns where neighbours lie, and stores both in the catalog of every shard; from
-// then on new rows go to the cells of their vectors. The rows that are there already
-// follow in small transactions, each an UPDATE that changes nothing but the place, so
-// that readers and writers go on meanwhile.
+// trainer makes the cells of a vector-placed table and moves its rows there.
+//
+// Outline:
+//
+//	sample the vectors, train centroids, learn where neighbours lie
+//	cluster map: who owns the new cells, near ones together
+//	catalog, under the table's lock: the new cells, state moving; from here on rows are
+//	    written where their vectors belong, and searches ask the old cells as well
+//	rows in other cells: locked, deleted, inserted and relocated, a few in a transaction
+//	catalog: state trained
+type trainer struct {
+	r      *Router
+	rel    *catalog.Relation
+	cells  int
+	notice func(string)
+}
 
-const (
-	sampleMax    = 30_000 // vectors that cells are trained on
-	rowsPerCell  = 4_000  // without a number of cells given
-	cellsByShard = 16     // at least so many for each shard
-	moveRows     = 500    // rows of one transaction of the mover
-)
-
-// Train gives a vector-placed table its cells; cells 0 lets it choose their number.
-func (r *Router) Train(ctx context.Context, info *session.Info, name string, cells int) error {
-	t := &training{r: r, info: info}
-	if err := t.find(name); err != nil {
+// Train makes cells for a vector-placed table: cells of them or, for 0, as many as its
+// option says or its rows ask for. It returns when every row is in its cell; a training
+// that was cut short is finished by the next one. The session is told of progress.
+func (r *Router) Train(ctx context.Context, info *session.Info, table string, cells int) error {
+	rel, err := r.findTable(table, info.SearchPath())
+	if err != nil {
 		return err
 	}
+	notice := func(text string) {
+		info.Notice(&types.Error{Code: "00000", Severity: "NOTICE", Message: text})
+	}
+	t := &trainer{r: r, rel: rel, cells: cells, notice: notice}
+	if rel.Placement.Strategy != catalog.Vector {
+		return types.Errorf("42809", "table %q is not placed by vector", rel.Name).
+			WithHint("CREATE TABLE … WITH (helios.shard_key = 'column') with a vector column places rows by it.")
+	}
+	if r.o.AssignUnits == nil {
+		return types.Errorf("0A000", "this router cannot write the cluster map")
+	}
+	if err := t.makeCells(ctx); err != nil {
+		return public(err)
+	}
+	if err := t.moveRows(ctx); err != nil {
+		return public(err)
+	}
+	if err := t.setPlacement(ctx, catalog.Trained, t.rel.Placement.Generation, nil); err != nil {
+		return public(err)
+	}
+	return public(t.dropRetired(ctx))
+}
+
+// findTable finds a table by its written name.
+func (r *Router) findTable(table string, path []string) (*catalog.Relation, error) {
+	e, err := sql.ParseExpr(table)
+	ref, ok := e.(*sql.ColumnRef)
+	if err != nil || !ok || ref.Star {
+		return nil, types.Errorf("42602", "invalid name of a table: %q", table)
+	}
+	return r.Catalog().Resolve(path, ref.Parts)
+}
+
+// makeCells trains, and puts the new cells in force.
+func (t *trainer) makeCells(ctx context.Context) error {
 	sample, rows, err := t.sample(ctx)
 	if err != nil {
 		return err
 	}
-	if len(sample) == 0 {
-		return types.Errorf("55000", "table %q has no vectors to train on", t.rel.Name)
-	}
-	m, err := r.clusterMap()
-	if err != nil {
-		return err
-	}
-	switch {
-	case cells > 0:
-	case t.rel.Placement.NumCentroids > 0:
-		cells = t.rel.Placement.NumCentroids
-	default:
-		cells = max(cellsByShard*len(serving(m)), int(rows/rowsPerCell))
-	}
-	t.notice("training %d cells on %d of %d vectors", cells, len(sample), rows)
-	if err := t.train(sample, cells, rows); err != nil {
-		return err
-	}
-	if err := t.assign(ctx, m); err != nil {
-		return err
-	}
-	if err := t.place(ctx, catalog.Moving, t.blob); err != nil {
-		return err
-	}
-	if err := t.moveRows(ctx); err != nil {
-		return err
-	}
-	return t.place(ctx, catalog.Trained, nil)
-}
-
-// training is one run of Train.
-type training struct {
-	r    *Router
-	info *session.Info
-	rel  *catalog.Relation
-	col  string // the vector column, quoted
-	set  *centroids.Set
-	blob []byte
-}
-
-func (t *training) notice(format string, args ...any) {
-	t.info.Notice(&types.Error{Code: "00000", Severity: "NOTICE", Message: fmt.Sprintf(format, args...)})
-}
-
-// find resolves the table's name as written in CALL.
-func (t *training) find(name string) error {
-	parsed, err := sql.ParseOne("SELECT * FROM " + name)
-	if err != nil {
-		return types.Errorf("42602", "invalid table name %q", name)
-	}
-	from, ok := parsed.(*sql.Select)
-	if !ok || len(from.From) != 1 {
-		return types.Errorf("42602", "invalid table name %q", name)
-	}
-	table, ok := from.From[0].(*sql.Table)
-	if !ok {
-		return types.Errorf("42602", "invalid table name %q", name)
-	}
-	rel, err := t.r.Catalog().Resolve(t.info.SearchPath(), table.Name)
-	if err != nil {
-		return err
-	}
-	if rel.Placement.Strategy != catalog.Vector {
-		return types.Errorf("42809", "table %q is not placed by vector", rel.Name).
-			WithHint("CREATE TABLE … WITH (helios.strategy = 'vector').")
-	}
-	if rel.Placement.State != catalog.Untrained && rel.Placement.State != "" && rel.Placement.State != catalog.Moving {
-		return types.Errorf("0A000", "table %q is trained already; training it again is not supported yet", rel.Name)
-	}
-	t.rel = rel
-	t.col = sql.QuoteIdent(rel.Columns[rel.Placement.VectorColumn-1].Name)
-	return nil
-}
-
-func (t *training) table() string { return sql.Name{t.rel.Schema, t.rel.Name}.String() }
-
-// sample reads vectors from all shards, each row with the same chance.
-func (t *training) sample(ctx context.Context) (sample [][]float32, rows int64, err error) {
-	err = t.query(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s IS NOT NULL", t.table(), t.col), func(row types.Row) error {
-		rows = row[0].AsInt()
-		return nil
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	text := fmt.Sprintf("SELECT %s FROM %s WHERE %s IS NOT NULL", t.col, t.table(), t.col)
-	if rows > sampleMax {
-		text += fmt.Sprintf(" AND random() < %g", float64(sampleMax)/float64(rows))
-	}
-	err = t.query(ctx, text, func(row types.Row) error {
-		sample = append(sample, row[0].AsVector())
-		return nil
-	})
-	return sample, rows, err
-}
-
-// train computes cells and coverage; equal samples give equal cells.
-func (t *training) train(sample [][]float32, cells int, rows int64) error {
-	metric := distance.L2
-	switch t.rel.Placement.Metric {
-	case "cosine":
-		metric = distance.Cosine
-	case "ip":
-		metric = distance.InnerProduct
-	}
-	const seed = 1
-	var err error
-	t.set, err = centroids.Train(sample, centroids.Options{
-		K: cells, Metric: metric, Seed: seed, FirstID: placement.UntrainedCells, Generation: uint64(t.rel.Placement.Generation) + 1,
-	})
-	if err != nil {
-		return types.Errorf("22000", "cannot train cells: %s", err)
-	}
-	coverage, err := vectorpart.Learn(t.set, sample, seed)
-	if err != nil {
-		return types.Errorf("22000", "cannot learn the cells' neighbourhoods: %s", err)
-	}
-	t.blob = vectorpart.Encode(t.set, coverage)
-	return nil
-}
-
-// assign gives the new cells owners, cells that are near one another the same; the
-// untrained ones keep theirs until they are empty, and then for rows without a vector.
-func (t *training) assign(ctx context.Context, m *cluster.Map) error {
-	var shards []vectorpart.Shard
-	for _, s := range m.Shards {
-		if s.State == cluster.Active && s.Weight > 0 {
-			shards = append(shards, vectorpart.Shard{ID: s.ID, Weight: s.Weight})
-		}
-	}
-	owners, err := vectorpart.Assign(t.set, shards)
-	if err != nil {
-		return types.Errorf("55000", "cannot assign cells to shards: %s", err)
-	}
-	next := cluster.CellSet{Generation: t.set.Generation}
-	old := m.CellSets[uint32(t.rel.OID)]
-	for _, c := range old.Cells {
-		if _, again := owners[c.Cell]; !again {
-			next.Cells = append(next.Cells, c)
-		}
-	}
-	for cell, id := range owners {
-		epoch := uint32(1)
-		if was, ok := old.Owner(cell); ok {
-			if epoch = was.Epoch; was.Shard != id {
-				epoch++
-			}
-		}
-		next.Cells = append(next.Cells, cluster.CellOwner{Cell: cell, Owner: cluster.Owner{Shard: id, Epoch: epoch}})
-	}
-	next.Generation = max(next.Generation, old.Generation)
-	return t.r.o.AssignUnits(ctx, uint32(t.rel.OID), next)
-}
-
-// place changes the table's placement in the catalogs of all shards, in one distributed
-// transaction.
-func (t *training) place(ctx context.Context, state string, blob []byte) error {
-	text := fmt.Sprintf(`SELECT helios.set_placement(%d, '%s', %d, '\x%s'::bytea)`,
-		t.rel.OID, state, t.set.Generation, hex.EncodeToString(blob))
-	limit := time.Now().Add(t.r.o.Limits.Hold)
-	for {
-		err := t.placeOnce(ctx, text)
-		if !errors.Is(err, errStaleCatalog) && types.CodeOf(err) != "40001" && types.CodeOf(err) != "ZH001" || time.Now().After(limit) {
-			return public(err)
-		}
-		if err := t.r.reload(ctx, 0); err != nil {
-			return err
-		}
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
-func (t *training) placeOnce(ctx context.Context, text string) error {
-	tx := t.r.begin(session.TxOptions{Info: t.info})
 	m, err := t.r.clusterMap()
 	if err != nil {
 		return err
 	}
-	d := &definition{s: &statement{t: tx, r: t.r, m: m, zone: tx.zone(), env: t.env(tx)}, t: tx, before: tx.Catalog()}
-	tx.running = d.s
-	if err := d.onShards(ctx, text); err != nil {
-		return errors.Join(err, tx.Rollback(ctx))
+	old := m.CellSets[uint32(t.rel.OID)]
+	first := uint32(placement.UntrainedCells)
+	for _, c := range old.Cells {
+		first = max(first, c.Cell+1)
 	}
-	tx.EndStatement(nil)
-	tx.ddl = true
-	return tx.Commit(ctx)
+	generation := uint64(t.rel.Placement.Generation) + 1
+	set, err := centroids.Train(sample, centroids.Options{
+		K: t.cellCount(m, rows), Metric: metrics[t.rel.Placement.Metric], FirstID: first, Generation: generation, Seed: generation,
+	})
+	if err != nil {
+		return types.Errorf("22000", "cannot train table %q: %w", t.rel.Name, err)
+	}
+	var coverage *vectorpart.Coverage
+	if len(sample) >= learnMin {
+		if coverage, err = vectorpart.Learn(set, sample, generation); err != nil {
+			return types.Errorf("22000", "cannot learn the neighbourhoods of table %q: %w", t.rel.Name, err)
+		}
+	}
+	t.notice(fmt.Sprintf("%d cells trained on %d of %d vectors", len(set.Cells), len(sample), rows))
+	if err := t.assign(ctx, m, old, set); err != nil {
+		return err
+	}
+	return t.setPlacement(ctx, catalog.Moving, uint32(generation), vectorpart.Encode(set, coverage))
 }
 
-// moveRows takes the rows of untrained cells to where their vectors belong. What writers
-// put there meanwhile under an older catalog is found by looking again until a look finds
-// nothing.
-func (t *training) moveRows(ctx context.Context) error {
-	done := 0
-	for cell := range placement.UntrainedCells {
-		for {
-			n, err := t.moveSome(ctx, cell)
-			if types.CodeOf(err) == "40001" || types.CodeOf(err) == "40P01" {
-				continue // a writer was faster; its row is looked at again
+// learnMin is the least sample that vectorpart learns from.
+const learnMin = 100
+
+var metrics = map[string]distance.Metric{"": distance.L2, "l2": distance.L2, "cosine": distance.Cosine, "ip": distance.InnerProduct}
+
+// rowsPerCell is how many rows a cell has when nobody says how many cells there are.
+const rowsPerCell = 4000
+
+func (t *trainer) cellCount(m *cluster.Map, rows int64) int {
+	switch {
+	case t.cells > 0:
+		return t.cells
+	case t.rel.Placement.NumCentroids > 0:
+		return t.rel.Placement.NumCentroids
+	}
+	return int(max(int64(16*len(serving(m))), rows/rowsPerCell))
+}
+
+const (
+	sampleMin     = 10000
+	samplePerCell = 256
+)
+
+// sample reads a random part of the vectors from all shards, and counts them all.
+func (t *trainer) sample(ctx context.Context) (sample [][]float32, rows int64, err error) {
+	m, err := t.r.clusterMap()
+	if err != nil {
+		return nil, 0, err
+	}
+	name := sql.Name{t.rel.Schema, t.rel.Name}.String()
+	vector := column(t.rel.Columns[t.rel.Placement.VectorColumn-1].Name)
+	for _, id := range serving(m) {
+		text, err := t.r.ask(ctx, id, "SELECT count("+vector+") FROM "+name+" AS t")
+		if err != nil {
+			return nil, 0, err
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, 0, types.Errorf("XX000", "shard %d gave %q as a count", id, text)
+		}
+		rows += n
+	}
+	if rows == 0 {
+		return nil, 0, types.Errorf("55000", "table %q has no vectors to train on", t.rel.Name)
+	}
+	want := max(sampleMin, samplePerCell*t.cellCount(m, rows))
+	share := min(1, float64(want)/float64(rows))
+	st := remote.Statement{
+		SQL:    "SELECT " + vector + " FROM " + name + " AS t WHERE " + vector + " IS NOT NULL AND random() < $1::float8",
+		Params: []remote.Param{textParam(strconv.FormatFloat(share, 'f', -1, 64))}, Result: remote.Binary,
+	}
+	if share == 1 {
+		st = remote.Statement{SQL: "SELECT " + vector + " FROM " + name + " AS t WHERE " + vector + " IS NOT NULL", Result: remote.Binary}
+	}
+	for _, id := range serving(m) {
+		part, err := t.vectors(ctx, id, st)
+		if err != nil {
+			return nil, 0, err
+		}
+		sample = append(sample, part...)
+	}
+	return sample, rows, nil
+}
+
+func (t *trainer) vectors(ctx context.Context, id cluster.ShardID, st remote.Statement) (out [][]float32, err error) {
+	err = t.r.o.Shards.Do(ctx, id, remote.Primary, func(c *remote.Conn) error {
+		rows, err := askOn(ctx, c, st)
+		if err != nil {
+			return err
+		}
+		out = nil
+		for _, raw := range rows {
+			if len(raw[0]) == 0 { // helios.ctx has answered
+				continue
 			}
+			v, err := types.ParseBinary(types.T(types.VectorOID), raw[0])
 			if err != nil {
 				return err
 			}
-			if n == 0 {
-				break
-			}
-			done += n
+			out = append(out, v.AsVector())
 		}
-		t.notice("moved %d rows, %d of %d old cells are done", done, cell+1, placement.UntrainedCells)
+		return nil
+	})
+	return out, err
+}
+
+// assign deals the new cells to the active shards; the old ones stay where they are.
+func (t *trainer) assign(ctx context.Context, m *cluster.Map, old cluster.CellSet, set *centroids.Set) error {
+	var shards []vectorpart.Shard
+	for _, s := range m.Shards {
+		if s.State == cluster.Active {
+			shards = append(shards, vectorpart.Shard{ID: s.ID, Weight: s.Weight})
+		}
 	}
+	owners, err := vectorpart.Assign(set, shards)
+	if err != nil {
+		return types.Errorf("XX000", "cannot deal the cells of table %q: %w", t.rel.Name, err)
+	}
+	next := cluster.CellSet{Generation: set.Generation, Cells: slices.Clone(old.Cells)}
+	for _, c := range set.Cells {
+		next.Cells = append(next.Cells, cluster.CellOwner{Cell: c.ID, Owner: cluster.Owner{Shard: owners[c.ID], Epoch: 1}})
+	}
+	return t.r.o.AssignUnits(ctx, uint32(t.rel.OID), next)
+}
+
+// internal begins a transaction of the router's own.
+func (r *Router) internal() *Tx {
+	s := &sessionState{}
+	s.mu.current = map[types.OID]int64{}
+	return &Tx{r: r, s: s, links: map[cluster.ShardID]*link{}}
+}
+
+// setPlacement changes the table's placement in the catalog on all shards. The table's
+// lock keeps writers out meanwhile: whoever writes afterwards has planned with the new one.
+func (t *trainer) setPlacement(ctx context.Context, state string, generation uint32, blob []byte) error {
+	err := t.r.until(ctx, func() error {
+		tx := t.r.internal()
+		err := t.changePlacement(ctx, tx, state, generation, blob)
+		if err == nil {
+			tx.ddl = true
+			return tx.Commit(ctx)
+		}
+		return errors.Join(err, tx.Rollback(ctx))
+	})
+	if err != nil {
+		return err
+	}
+	rel, ok := t.r.Catalog().ByOID(t.rel.OID)
+	if !ok {
+		return types.Errorf("42P01", "table %q was dropped while it was trained", t.rel.Name)
+	}
+	t.rel = rel
 	return nil
 }
 
-// moveSome moves up to moveRows rows of a cell in one transaction.
-func (t *training) moveSome(ctx context.Context, cell int) (int, error) {
-	var keys string
-	for i, k := range t.rel.PrimaryKey.Keys {
-		if i > 0 {
-			keys += ", "
-		}
-		keys += sql.QuoteIdent(t.rel.Columns[k.Column-1].Name)
+func (t *trainer) changePlacement(ctx context.Context, tx *Tx, state string, generation uint32, blob []byte) error {
+	name := sql.Name{t.rel.Schema, t.rel.Name}.String()
+	if err := tx.onAll(ctx, "SELECT helios.lock_catalog()", true); err != nil {
+		return err
 	}
-	from := fmt.Sprintf("%s WHERE helios_slot = %d AND %s IS NOT NULL", t.table(), cell, t.col)
-	text := fmt.Sprintf("UPDATE %s SET %s = %s WHERE helios_slot = %d AND (%s) IN (SELECT %s FROM %s LIMIT %d)",
-		t.table(), t.col, t.col, cell, keys, keys, from, moveRows)
-	var n int64
-	err := t.run(ctx, text, func(res *exec.Result) error {
-		n = res.Count()
-		return nil
-	})
-	return int(n), err
+	if err := tx.onAll(ctx, "LOCK TABLE "+name+" IN ACCESS EXCLUSIVE MODE", true); err != nil {
+		return err
+	}
+	m, err := t.r.clusterMap()
+	if err != nil {
+		return err
+	}
+	w := (&statement{t: tx, r: t.r, m: m, zone: tx.zone()}).newWork()
+	st := remote.Statement{SQL: "SELECT helios.set_placement($1, $2, $3, $4)", Params: []remote.Param{
+		param(types.T(types.OIDOID), types.Int(int64(t.rel.OID))), textParam(state),
+		param(types.T(types.Int4OID), types.Int(int64(generation))), param(types.T(types.ByteaOID), types.Bytes(append([]byte{}, blob...))),
+	}}
+	for _, id := range serving(m) {
+		w.add(id, st, nil, nil)
+	}
+	return w.run(ctx, false)
 }
 
-// query runs a reading statement as the session's user and gives each row.
-func (t *training) query(ctx context.Context, text string, row func(types.Row) error) error {
-	return t.run(ctx, text, func(res *exec.Result) error {
-		for {
-			batch, err := res.Rows.Next(ctx)
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
+// dropRetired takes the cells of former trainings off the map: they are empty.
+func (t *trainer) dropRetired(ctx context.Context) error {
+	m, err := t.r.clusterMap()
+	if err != nil {
+		return err
+	}
+	p, err := t.r.placer(m, t.rel)
+	if err != nil {
+		return err
+	}
+	live := map[uint32]bool{}
+	for _, u := range p.Units() {
+		live[u.N] = true
+	}
+	set := m.CellSets[uint32(t.rel.OID)]
+	next := cluster.CellSet{Generation: set.Generation}
+	for _, c := range set.Cells {
+		if live[c.Cell] {
+			next.Cells = append(next.Cells, c)
+		}
+	}
+	if len(next.Cells) == len(set.Cells) {
+		return nil
+	}
+	return t.r.o.AssignUnits(ctx, uint32(t.rel.OID), next)
+}
+
+// moveTries bounds how often rows that others hold locked are tried again.
+const moveTries = 600
+
+// again tells whether the mover met a change that another look will be beyond: a row that
+// a writer has changed, a unit that has moved, a shard without primary.
+func (t *trainer) again(ctx context.Context, err error) bool {
+	switch judge(err) {
+	case newer:
+		t.r.hear(restartAt(err))
+	case staleMap, noPrimary, neverSent, lostAnswer:
+		if m := t.r.o.Map(); m != nil && t.r.refresh(ctx, m) != nil {
+			return false
+		}
+	default:
+		if code := types.CodeOf(err); code != "40001" && code != "40P01" && code != "55P03" {
+			return false
+		}
+	}
+	return sleep(ctx, 10*time.Millisecond) == nil
+}
+
+// moveRows moves rows until none lies in a cell that the table's cells do not contain.
+func (t *trainer) moveRows(ctx context.Context) error {
+	total := 0
+	for range moveTries {
+		moved, left, err := t.movePass(ctx)
+		if err != nil && !t.again(ctx, err) {
+			return err
+		}
+		if err != nil {
+			continue
+		}
+		if total += moved; moved > 0 {
+			t.notice(fmt.Sprintf("%d rows moved", total))
+		}
+		if left == 0 {
+			return nil
+		}
+		if moved == 0 { // others hold their locks
+			if err := sleep(ctx, 100*time.Millisecond); err != nil {
 				return err
 			}
-			for _, r := range batch {
-				if err := row(r); err != nil {
-					return err
-				}
-			}
 		}
-	})
-}
-
-// run runs a statement in a transaction of its own.
-func (t *training) run(ctx context.Context, text string, use func(*exec.Result) error) error {
-	tx := t.r.begin(session.TxOptions{Implicit: true, Info: t.info})
-	err := t.runIn(ctx, tx, text, use)
-	tx.EndStatement(err)
-	if err != nil {
-		return errors.Join(err, tx.Rollback(ctx))
 	}
-	return tx.Commit(ctx)
-}
-
-func (t *training) runIn(ctx context.Context, tx *Tx, text string, use func(*exec.Result) error) error {
-	parsed, err := sql.ParseOne(text)
-	if err != nil {
-		return err
-	}
-	env := t.env(tx)
-	q, err := plan.Bind(parsed, plan.Env{
-		Catalog: tx.Catalog(), SearchPath: []string{"pg_catalog"}, Functions: t.r.Functions(), Builtin: env.Builtin,
-	})
-	if err != nil {
-		return err
-	}
-	res, err := tx.Query(ctx, q, env)
-	if err != nil {
-		return err
-	}
-	return errors.Join(use(res), res.Rows.Close())
-}
-
-func (t *training) env(tx *Tx) *exec.Env {
-	now := time.Now()
-	return &exec.Env{Builtin: &builtin.Context{
-		Now: now, TxnStart: now, User: t.info.User(), SessionUser: t.info.SessionUser(), Database: t.info.Database,
-		SearchPath: []string{"pg_catalog"}, Catalog: t.r.Lookup(tx.Catalog(), t.info),
-	}}
+	return types.Errorf("55P03", "rows of table %q stay locked: the training is not finished", t.rel.Name).
+		WithHint("End the transactions that hold them and CALL helios.train again.")
 }

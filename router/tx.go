@@ -135,6 +135,10 @@ func (t *Tx) retry(ctx context.Context, s *statement, err error, a *attempts) er
 		if a.maps++; a.maps > mapTries {
 			return public(err)
 		}
+		if t.r.o.OneShard != nil && t.r.o.OneShard() {
+			return types.Errorf("0A000", "rows of the statement belong to another shard than this node's").
+				WithHint("Connect to a router: it knows which shard has which row.")
+		}
 		if err := t.r.refresh(ctx, s.m); err != nil {
 			return err
 		}
@@ -301,6 +305,7 @@ func (t *Tx) Rollback(ctx context.Context) error {
 		l.rollback(ctx)
 		return nil
 	})
+	t.forgetNew(ctx)
 	t.end()
 	return err
 }

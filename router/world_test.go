@@ -274,9 +274,9 @@ func (w *world) connect(r *router.Router) *client {
 	return c
 }
 
-func (c *client) Notice(e *types.Error)             { fmt.Fprintf(c, "%s: %s\n", e.Severity, e.Message) }
+func (c *client) Notice(e *types.Error)              { fmt.Fprintf(c, "%s: %s\n", e.Severity, e.Message) }
 func (c *client) ParameterStatus(name, value string) {}
-func (c *client) Terminate(*types.Error)            {}
+func (c *client) Terminate(*types.Error)             {}
 func (c *client) RowDescription(columns []pgwire.Column) error {
 	c.columns = columns
 	return nil

@@ -163,6 +163,9 @@ func (w *work) send(ctx context.Context, l *link, x *shardWork) ([]answer, error
 	return answers, nil
 }
 
+// column names a column of the table t. A hidden one is found by its qualified name alone.
+func column(name string) string { return "t." + sql.QuoteIdent(name) }
+
 // tableSQL is how the router names a relation and its columns to shards.
 type tableSQL struct {
 	rel  *catalog.Relation
@@ -212,7 +215,7 @@ func (t tableSQL) insert(rows []types.Row, tail string, result int16) []remote.S
 
 func (t tableSQL) insertText(rows int) string {
 	var b strings.Builder
-	b.WriteString("INSERT INTO " + t.name + " (")
+	b.WriteString("INSERT INTO " + t.name + " AS t (")
 	for i, c := range t.cols {
 		if i > 0 {
 			b.WriteString(", ")
@@ -247,7 +250,7 @@ func (t tableSQL) where(row types.Row, first int) (text string, params []remote.
 			b.WriteString(" AND ")
 		}
 		c := t.rel.Columns[k.Column-1]
-		b.WriteString(sql.QuoteIdent(c.Name) + " = $" + itoa(first+i))
+		b.WriteString(column(c.Name) + " = $" + itoa(first+i))
 		params = append(params, param(c.Type, row[k.Column-1]))
 	}
 	return b.String(), params
@@ -257,7 +260,7 @@ func (t tableSQL) where(row types.Row, first int) (text string, params []remote.
 func (t tableSQL) keyList() string {
 	var names []string
 	for _, k := range t.rel.PrimaryKey.Keys {
-		names = append(names, sql.QuoteIdent(t.rel.Columns[k.Column-1].Name))
+		names = append(names, column(t.rel.Columns[k.Column-1].Name))
 	}
 	return strings.Join(names, ", ")
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 
 	"github.com/heliosdb/helios/sql"
 	"github.com/heliosdb/helios/sql/builtin"
@@ -79,6 +80,12 @@ type TxOptions struct {
 // newest any more and Catalog gives another one now: nothing was done, and the session
 // plans the statement again. cause is what a client hears if that does not help.
 func Replan(cause error) error { return &replan{cause} }
+
+// WantsReplan tells whether an error is one of Replan.
+func WantsReplan(err error) bool {
+	var r *replan
+	return errors.As(err, &r)
+}
 
 type replan struct{ cause error }
 

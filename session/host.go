@@ -23,6 +23,9 @@ type Options struct {
 	// among them. They are what RESET goes back to.
 	Defaults map[string]string
 
+	// Standby tells whether the node is a standby now; nil: it never is.
+	Standby func() bool
+
 	// PlanCacheBytes bounds the memory of cached plans (32 MiB).
 	PlanCacheBytes int
 
@@ -87,6 +90,9 @@ func (h *Host) Open(_ context.Context, conn *pgwire.ConnInfo, client pgwire.Clie
 	if role.Superuser {
 		start.start["is_superuser"] = "on"
 	}
+	if h.standby() {
+		start.start["in_hot_standby"] = "on"
+	}
 	s.setValues(start)
 	s.info.mu.activity = Activity{State: "idle", StateChange: time.Now()}
 	if err := s.startupSettings(conn.Settings); err != nil {
@@ -117,6 +123,8 @@ func (s *Session) startupSettings(wanted []pgwire.Parameter) error {
 	}
 	return nil
 }
+
+func (h *Host) standby() bool { return h.options.Standby != nil && h.options.Standby() }
 
 func (h *Host) forget(s *Session) {
 	h.mu.Lock()

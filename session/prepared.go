@@ -343,7 +343,7 @@ func (s *Session) builtinContext() *builtin.Context {
 	c := &builtin.Context{
 		Now: time.Now(), TxnStart: s.tx.start, User: s.info.User(), SessionUser: s.info.SessionUser(),
 		Database: s.info.Database, SearchPath: s.info.SearchPath(), Location: s.Settings().Location,
-		BackendPID: int32(s.info.PID), InRecovery: s.values.on("in_hot_standby"), Version: version, Started: s.host.started,
+		BackendPID: int32(s.info.PID), InRecovery: s.host.standby(), Version: version, Started: s.host.started,
 		Settings: s.info.Setting, SetSetting: s.setFunction, Catalog: &functions{s.engine.Lookup(s.catalog(), s.info), s},
 	}
 	if c.TxnStart.IsZero() {

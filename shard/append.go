@@ -110,10 +110,10 @@ func (s *Shard) mayWrite(written map[placement.Unit]struct{}) error {
 }
 
 // sameShards holds, under the log latch, that what went to all shards went to all that
-// there are now: reference tables and the catalog. version is the ownership version when
-// the transaction first wrote such, 0 for none. mu is held.
+// there are now: reference tables and the catalog. version is that of the set of shards
+// when the transaction first wrote such, 0 for none. mu is held.
 func (s *Shard) sameShards(version uint64) error {
-	if version != 0 && version != s.mu.adopted {
+	if version != 0 && version != s.mu.members {
 		return types.Errorf("40001", "could not commit: the set of shards has changed").WithHint("Run the transaction again.")
 	}
 	return nil

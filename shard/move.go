@@ -28,7 +28,7 @@ const SealDeadline = 500 * time.Millisecond
 func (s *Shard) Adopt(ctx context.Context, m *cluster.Map) error {
 	s.mu.Lock()
 	if !s.mu.leading {
-		s.mu.adopted = max(s.mu.adopted, m.Ownership)
+		s.mu.adopted, s.mu.members = max(s.mu.adopted, m.Ownership), max(s.mu.members, m.Members)
 		s.mu.Unlock()
 		return nil
 	}
@@ -50,7 +50,7 @@ func (s *Shard) Adopt(ctx context.Context, m *cluster.Map) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.adopted = max(s.mu.adopted, m.Ownership)
+	s.mu.adopted, s.mu.members = max(s.mu.adopted, m.Ownership), max(s.mu.members, m.Members)
 	s.announce()
 	return nil
 }

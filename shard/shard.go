@@ -78,6 +78,7 @@ type Shard struct {
 		marks    map[types.OID]int64
 		catalogs []*catalog.Catalog // ascending by version
 		adopted  uint64             // ownership version of the map adopted last
+		members  uint64             // and the version in which its set of shards changed last
 		closed   hlc.Timestamp
 		draining bool
 		active   int                      // transactions that are open

@@ -31,7 +31,7 @@ type Tx struct {
 	over  bool
 	left  bool // no longer counted
 
-	everywhere uint64 // ownership version when it first wrote what is on every shard
+	everywhere uint64 // version of the set of shards when it first wrote what is on every shard
 }
 
 var _ session.Tx = (*Tx)(nil)
@@ -259,7 +259,7 @@ func (t *Tx) writesEverywhere() {
 	t.e.mu.Lock()
 	defer t.e.mu.Unlock()
 	if t.everywhere == 0 {
-		t.everywhere = t.e.mu.adopted
+		t.everywhere = t.e.mu.members
 	}
 }
 

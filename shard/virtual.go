@@ -12,6 +12,9 @@ import (
 // catalogRowsOID numbers the one virtual relation of the shard itself.
 const catalogRowsOID = 16400
 
+// preparedXactsOID is pg_catalog.pg_prepared_xacts.
+const preparedXactsOID = 12090
+
 // ownRelations defines helios.catalog_rows, from which a router loads the catalog.
 func ownRelations() []*catalog.Relation {
 	return []*catalog.Relation{{
@@ -61,6 +64,9 @@ func (e *Engine) virtualRows(ctx context.Context, t *Tx, rel *catalog.Relation) 
 		}
 		return e.catalogRows()
 	}
+	if rel.OID == preparedXactsOID {
+		return e.preparedRows(t)
+	}
 	if e.o.Views != nil {
 		if rows, ok, err := e.o.Views(ctx, t.o.Info, rel); ok || err != nil {
 			return rows, err
@@ -83,4 +89,19 @@ func (e *Engine) catalogRows() ([]types.Row, error) {
 		})
 	}
 	return out, it.Err()
+}
+
+// preparedRows are the transactions that this shard has prepared and whose outcome it does
+// not know yet. They have no number and belong to the cluster, not to a role.
+func (e *Engine) preparedRows(t *Tx) ([]types.Row, error) {
+	list, err := e.Prepared()
+	if err != nil {
+		return nil, err
+	}
+	database := types.Text(t.Catalog().Database().Name)
+	var out []types.Row
+	for _, p := range list {
+		out = append(out, types.Row{types.Int(0), types.Text(p.GID), types.FromTime(p.Time.Time()), types.Text(RouterRole), database})
+	}
+	return out, nil
 }

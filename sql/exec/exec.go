@@ -143,6 +143,11 @@ func (env *Env) start(ctx context.Context) *Env {
 	if e.Builtin == nil {
 		e.Builtin = &builtin.Context{}
 	}
+	if e.Builtin.Ctx == nil {
+		own := *e.Builtin
+		own.Ctx = ctx // so that a cancelled statement ends inside a long function
+		e.Builtin = &own
+	}
 	e.run = &run{ctx: ctx, compiled: make(map[compiledKey]evaluator), cached: make(map[plan.Node]*rowCache)}
 	return &e
 }
