@@ -206,8 +206,10 @@ func (l *link) failed(err error) error {
 	if code := types.CodeOf(err); code == "08006" || code == "57P01" || code == "57P02" {
 		l.dead = true
 	}
-	t := l.told() // a setting made in the failed flight is undone with it
-	t.zone, t.ownership = "", unknown
+	if l.conn != nil { // a setting made in the failed flight is undone with it
+		t := l.told()
+		t.zone, t.ownership = "", unknown
+	}
 	return err
 }
 
