@@ -272,8 +272,14 @@ func showError(kind byte, body []byte) string {
 		text = strings.Replace(text, "Error", "Notice", 1)
 	}
 	for _, f := range []struct{ name, value string }{
-		{"detail", m.Detail}, {"hint", m.Hint}, {"where", m.Where}, {"schema", m.SchemaName}, {"table", m.TableName},
-		{"column", m.ColumnName}, {"type", m.DataTypeName}, {"constraint", m.ConstraintName},
+		{"detail", m.Detail},
+		{"hint", m.Hint},
+		{"where", m.Where},
+		{"schema", m.SchemaName},
+		{"table", m.TableName},
+		{"column", m.ColumnName},
+		{"type", m.DataTypeName},
+		{"constraint", m.ConstraintName},
 	} {
 		if f.value != "" {
 			text += fmt.Sprintf(" [%s: %s]", f.name, f.value)
