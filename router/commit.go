@@ -316,7 +316,13 @@ func askOn(ctx context.Context, c *remote.Conn, statements ...remote.Statement) 
 			out = append(out, row)
 		}
 	}
-	return out, rows.Close()
+	if err := rows.Close(); err != nil {
+		if t, ok := c.State.(*told); ok {
+			t.ownership = unknown
+		}
+		return out, err
+	}
+	return out, nil
 }
 
 // finisher has owners forget decisions that every participant has heard.

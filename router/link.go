@@ -206,10 +206,8 @@ func (l *link) failed(err error) error {
 	if code := types.CodeOf(err); code == "08006" || code == "57P01" || code == "57P02" {
 		l.dead = true
 	}
-	if l.bound { // a setting made inside the failed block is undone with it
-		l.told().zone = ""
-	}
-	l.told().ownership = unknown
+	t := l.told() // a setting made in the failed flight is undone with it
+	t.zone, t.ownership = "", unknown
 	return err
 }
 

@@ -129,7 +129,7 @@ func (t *Tx) retry(ctx context.Context, s *statement, err error, a *attempts) er
 	switch v {
 	case staleMap:
 		t.r.stats.staleMaps.Add(1)
-		if a.maps++; a.maps > mapTries {
+		if a.maps++; a.maps > mapTries && time.Now().After(a.limit) {
 			return public(err)
 		}
 		if t.r.o.OneShard != nil && t.r.o.OneShard() {
