@@ -39,7 +39,7 @@ func openData(f vfs.FS, path string, want identity) (*dataDir, error) {
 	if !nodeName.MatchString(want.Node) {
 		return nil, fmt.Errorf("node id %q: use lower-case letters, digits and hyphens", want.Node)
 	}
-	if err := f.MkdirAll(path, 0o700); err != nil {
+	if err := makeDir(f, path); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err := f.Lock(f.PathJoin(path, "LOCK"))
@@ -98,7 +98,29 @@ func (d *dataDir) write(name string, id identity) error {
 	if err := d.fs.Rename(name+".new", name); err != nil {
 		return err
 	}
-	dir, err := d.fs.OpenDir(d.path)
+	return syncDir(d.fs, d.path)
+}
+
+// makeDir makes a directory, and those above it, so that they stay through a power loss:
+// what is synced inside a directory is lost with the directory's own entry.
+func makeDir(f vfs.FS, path string) error {
+	if _, err := f.Stat(path); err == nil {
+		return nil
+	}
+	parent := f.PathDir(path)
+	if parent != path {
+		if err := makeDir(f, parent); err != nil {
+			return err
+		}
+	}
+	if err := f.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	return syncDir(f, parent)
+}
+
+func syncDir(f vfs.FS, path string) error {
+	dir, err := f.OpenDir(path)
 	if err != nil {
 		return err
 	}

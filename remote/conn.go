@@ -66,6 +66,11 @@ func (c *Conn) Discard() {
 
 func (c *Conn) broken() bool { return c.pg.IsClosed() }
 
+// errBroken is the answer to a statement on a connection that broke before.
+func (c *Conn) errBroken() *types.Error {
+	return notSent(types.Errorf("08006", "connection to %s lost", c.Addr()))
+}
+
 // Parameter is the newest value of a run-time parameter that the node has reported.
 func (c *Conn) Parameter(name string) string { return c.pg.ParameterStatus(name) }
 
@@ -95,6 +100,9 @@ func (c *Conn) noticed(_ *pgconn.PgConn, n *pgconn.Notice) {
 //
 // When ctx ends, a CancelRequest goes to the node: the rows then end with 57014.
 func (c *Conn) Exec(ctx context.Context, statements ...Statement) (*Rows, error) {
+	if c.broken() {
+		return nil, c.errBroken()
+	}
 	if len(statements) == 1 && len(c.statements.stale) == 0 && !statements[0].Once {
 		if st := c.statements.find(&statements[0]); st != nil && st.description != nil {
 			return c.execOne(ctx, st, &statements[0]), nil
@@ -179,6 +187,9 @@ func oids(params []Param) []uint32 {
 // Query sends a query string by the simple protocol: several statements perhaps, results
 // in text. The Rows are as with Exec.
 func (c *Conn) Query(ctx context.Context, sql string) (*Rows, error) {
+	if c.broken() {
+		return nil, c.errBroken()
+	}
 	results := c.pg.Exec(ctx, sql)
 	c.rows = Rows{conn: c, ctx: ctx, simple: results}
 	return &c.rows, nil

@@ -54,7 +54,9 @@ func asError(ctx context.Context, addr string, err error) *types.Error {
 	} else {
 		e = types.Errorf("08006", "connection to %s lost: %w", addr, err)
 	}
-	if pgconn.SafeToRetry(err) {
+	// A closed connection is reported as if nothing had been sent even when it closed while
+	// an answer was awaited: pgconn then forgets the FATAL error that came before.
+	if pgconn.SafeToRetry(err) && !errors.Is(err, pgconn.ErrConnClosed) {
 		return notSent(e)
 	}
 	return e

@@ -40,6 +40,7 @@ type Tx struct {
 	ddl     bool
 	at      hlc.Timestamp // when it has committed
 	running *statement
+	replans int
 }
 
 var _ session.Tx = (*Tx)(nil)
@@ -181,6 +182,11 @@ func (t *Tx) replan(ctx context.Context, cause error) error {
 		return public(cause)
 	}
 	if err := t.r.reload(ctx, 0); err != nil {
+		return err
+	}
+	// One shard may be ahead of another for a moment.
+	t.replans++
+	if err := sleep(ctx, min(time.Millisecond<<t.replans, 250*time.Millisecond)); err != nil {
 		return err
 	}
 	return session.Replan(cause)

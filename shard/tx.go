@@ -101,8 +101,10 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 	if m.gid != "" {
 		t.e.enlist(t, m.gid)
 	}
-	if err := t.e.agree(ctx, m, t); err != nil {
-		return nil, err
+	if slices.ContainsFunc(q.Relations, stored) { // only rows have owners: a setting may come ahead of the map's version
+		if err := t.e.agree(ctx, m); err != nil {
+			return nil, err
+		}
 	}
 	mark, first := t.tx.Mark(), t.fixed == 0
 	var floor hlc.Timestamp
@@ -448,3 +450,5 @@ func (t *Tx) Explain(ctx context.Context, q *plan.Query, analyze bool, env *exec
 		"Execution Time: "+strconv.FormatFloat(float64(time.Since(start).Microseconds())/1000, 'f', 3, 64)+" ms")
 	return lines, nil
 }
+
+func stored(r *catalog.Relation) bool { return !r.Virtual }

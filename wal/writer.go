@@ -89,6 +89,9 @@ func (l *Log) writeGroup(parts [][]byte) (syncs int, err error) {
 			return syncs, err
 		}
 	}
+	if confirmEarly {
+		return syncs, nil
+	}
 	return syncs + 1, l.disk.segment.file.SyncData()
 }
 

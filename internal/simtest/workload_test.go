@@ -1,0 +1,349 @@
+package simtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// outcome is what a client knows of a write.
+type outcome byte
+
+const (
+	unknown outcome = iota // no answer, or SQLSTATE 40003: it may be there
+	failed                 // an error that says so: it must not be there
+	acked                  // it must be there
+)
+
+// write is one attempt: rows that must all be there or none.
+type write struct {
+	what    string
+	rows    []row
+	outcome outcome
+	note    string // the error
+}
+
+// row stands in a table with a key or in one without, where a second one would show.
+type row struct {
+	table string
+	id    int64
+}
+
+// workload writes rows and remembers what was said of each.
+type workload struct {
+	sim  *sim
+	host *host
+	mu   struct {
+		sync.Mutex
+		last   int64
+		writes []*write
+	}
+}
+
+func newWorkload(s *sim) *workload { return &workload{sim: s, host: s.net.host("client")} }
+
+const statementTimeout = 4 * time.Second
+
+func (w *workload) connect(ctx context.Context) (*pgconn.PgConn, error) {
+	c, err := pgconn.ParseConfig("host=127.0.0.1 port=5400 user=helios sslmode=disable dbname=" + database)
+	if err != nil {
+		return nil, err
+	}
+	c.Password, c.ConnectTimeout, c.Fallbacks = theLogin().password, 3*time.Second, nil
+	c.DialFunc = func(ctx context.Context, _, addr string) (net.Conn, error) { return w.host.dial(ctx, addr) }
+	return pgconn.ConnectConfig(ctx, c)
+}
+
+// do opens a connection for one piece of work and closes it.
+func (w *workload) do(ctx context.Context, f func(*pgconn.PgConn) error) error {
+	conn, err := w.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	return f(conn)
+}
+
+func hangUp(conn *pgconn.PgConn) {
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	_ = conn.Close(ctx)
+	<-conn.CleanupDone()
+}
+
+func run(ctx context.Context, conn *pgconn.PgConn, sql string) (tag string, err error) {
+	results, err := conn.Exec(ctx, sql).ReadAll()
+	if err == nil && len(results) > 0 {
+		tag = results[len(results)-1].CommandTag.String()
+	}
+	return tag, err
+}
+
+func (w *workload) create(ctx context.Context) error {
+	return w.do(ctx, func(conn *pgconn.PgConn) error {
+		for _, sql := range []string{
+			"CREATE TABLE IF NOT EXISTS keyed (id bigint PRIMARY KEY, writer text)",
+			"CREATE TABLE IF NOT EXISTS loose (id bigint, writer text)",
+		} {
+			if _, err := run(ctx, conn, sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// probe holds that writes work.
+func (w *workload) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if os.Getenv("HELIOS_SEED") != "" {
+		defer time.AfterFunc(5*time.Second, w.sim.stacks).Stop()
+	}
+	return w.do(ctx, func(conn *pgconn.PgConn) error {
+		x := w.begin("probe", "keyed")
+		w.insert(ctx, conn, x)
+		if x.outcome != acked {
+			return errors.New(x.note)
+		}
+		return nil
+	})
+}
+
+// start starts the clients; stop ends them.
+func (w *workload) start() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for i := range 3 {
+		all.Go(func() { w.client(ctx, stream(w.sim.seed, uint64(10+i)), 60*time.Millisecond, w.writeOnce) })
+	}
+	all.Go(func() { w.client(ctx, stream(w.sim.seed, 20), 200*time.Millisecond, w.readOnce) })
+	return func() {
+		cancel()
+		all.Wait()
+	}
+}
+
+// client works on one connection as long as it lasts, then on another, and rests at most
+// so long in between.
+func (w *workload) client(ctx context.Context, rng *rand.Rand, most time.Duration, work func(ctx context.Context, conn *pgconn.PgConn, rng *rand.Rand)) {
+	for ctx.Err() == nil {
+		_ = w.do(ctx, func(conn *pgconn.PgConn) error {
+			for ctx.Err() == nil && !conn.IsClosed() {
+				limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), statementTimeout)
+				work(limited, conn, rng)
+				cancel()
+				_ = pause(ctx, time.Duration(rng.Int64N(int64(most))))
+			}
+			return nil
+		})
+		_ = pause(ctx, time.Duration(rng.Int64N(int64(100*time.Millisecond))))
+	}
+}
+
+// begin notes a write before it is tried.
+func (w *workload) begin(what string, tables ...string) *write {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := &write{what: what}
+	for _, table := range tables {
+		w.mu.last++
+		x.rows = append(x.rows, row{table, w.mu.last})
+	}
+	w.mu.writes = append(w.mu.writes, x)
+	return x
+}
+
+// settle notes what became of it.
+func (w *workload) settle(x *write, o outcome, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x.outcome = o
+	if err != nil {
+		x.note = err.Error()
+	}
+	if o == acked {
+		x.note = w.sim.now()
+	}
+}
+
+func (w *workload) writeOnce(ctx context.Context, conn *pgconn.PgConn, rng *rand.Rand) {
+	switch rng.IntN(5) {
+	case 0, 1:
+		w.insert(ctx, conn, w.begin("insert", "keyed"))
+	case 2:
+		w.insert(ctx, conn, w.begin("insert", "loose"))
+	case 3:
+		w.insert(ctx, conn, w.begin("insert of three", "keyed", "keyed", "keyed"))
+	case 4:
+		w.transaction(ctx, conn, w.begin("transaction", "keyed", "loose", "keyed"), rng)
+	}
+}
+
+func insertText(rows ...row) string {
+	var values []string
+	for _, r := range rows {
+		values = append(values, fmt.Sprintf("(%d, 'sim')", r.id))
+	}
+	return "INSERT INTO " + rows[0].table + " VALUES " + strings.Join(values, ", ")
+}
+
+// insert is one statement, its own transaction.
+func (w *workload) insert(ctx context.Context, conn *pgconn.PgConn, x *write) {
+	tag, err := run(ctx, conn, insertText(x.rows...))
+	if err == nil && tag != fmt.Sprintf("INSERT 0 %d", len(x.rows)) {
+		w.sim.fail("%s was answered %q", x.what, tag)
+	}
+	w.settle(x, judge(err), err)
+}
+
+// transaction inserts row by row and commits; what failed before COMMIT was sent is not
+// there.
+func (w *workload) transaction(ctx context.Context, conn *pgconn.PgConn, x *write, rng *rand.Rand) {
+	statements := []string{"BEGIN"}
+	for _, r := range x.rows {
+		statements = append(statements, insertText(r))
+	}
+	for _, sql := range statements {
+		if _, err := run(ctx, conn, sql); err != nil {
+			w.settle(x, failed, err)
+			if !conn.IsClosed() {
+				_, _ = run(ctx, conn, "ROLLBACK")
+			}
+			return
+		}
+		_ = pause(ctx, time.Duration(rng.Int64N(int64(5*time.Millisecond))))
+	}
+	tag, err := run(ctx, conn, "COMMIT")
+	switch {
+	case err == nil && tag == "COMMIT":
+		w.settle(x, acked, nil)
+	case err == nil:
+		w.settle(x, failed, fmt.Errorf("COMMIT was answered %q", tag))
+	default:
+		w.settle(x, judge(err), err)
+	}
+}
+
+// judge reads an error as PostgreSQL's manual tells clients to: an ERROR undid the
+// statement unless it says that nobody knows; anything else broke the connection.
+func judge(err error) outcome {
+	var pg *pgconn.PgError
+	switch {
+	case err == nil:
+		return acked
+	case errors.As(err, &pg) && pg.Severity == "ERROR" && pg.Code != "40003" && !strings.HasPrefix(pg.Code, "08"):
+		return failed
+	}
+	return unknown
+}
+
+// readOnce holds that a read sees every write that was confirmed before it began.
+func (w *workload) readOnce(ctx context.Context, conn *pgconn.PgConn, _ *rand.Rand) {
+	want := w.confirmed()
+	for _, table := range []string{"keyed", "loose"} {
+		got, err := readIDs(ctx, conn, table)
+		if err != nil {
+			return
+		}
+		for _, r := range want {
+			if r.table == table && got[r.id] == 0 {
+				w.sim.fail("a read does not see row %d of %s, confirmed before it began", r.id, table)
+			}
+		}
+	}
+}
+
+func (w *workload) confirmed() (rows []row) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, x := range w.mu.writes {
+		if x.outcome == acked {
+			rows = append(rows, x.rows...)
+		}
+	}
+	return rows
+}
+
+// readIDs gives how often each id is in a table.
+func readIDs(ctx context.Context, conn *pgconn.PgConn, table string) (map[int64]int, error) {
+	results, err := conn.Exec(ctx, "SELECT id FROM "+table).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	ids := map[int64]int{}
+	for _, r := range results[0].Rows {
+		id, err := strconv.ParseInt(string(r[0]), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		ids[id]++
+	}
+	return ids, nil
+}
+
+// check compares what is there in the end with what clients were told.
+func (w *workload) check() {
+	found := map[row]int{}
+	err := w.sim.within(20*time.Second, "the last read", func(ctx context.Context) error {
+		return w.do(ctx, func(conn *pgconn.PgConn) error {
+			for _, table := range []string{"keyed", "loose"} {
+				ids, err := readIDs(ctx, conn, table)
+				if err != nil {
+					return err
+				}
+				for id, n := range ids {
+					found[row{table, id}] = n
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	counts := map[outcome]int{}
+	for _, x := range w.mu.writes {
+		counts[x.outcome]++
+		w.judgeRows(x, found)
+	}
+	for r := range found {
+		w.sim.fail("row %d of %s is there, nobody wrote it", r.id, r.table)
+	}
+	w.sim.trace("%d writes confirmed, %d failed, %d unknown", counts[acked], counts[failed], counts[unknown])
+}
+
+// judgeRows compares one write with what was found, and takes its rows out of that.
+func (w *workload) judgeRows(x *write, found map[row]int) {
+	var there []row
+	for _, r := range x.rows {
+		switch n := found[r]; {
+		case n > 1:
+			w.sim.fail("row %d of %s is there %d times (%s, %s)", r.id, r.table, n, x.what, x.note)
+			fallthrough
+		case n == 1:
+			there = append(there, r)
+		}
+		delete(found, r)
+	}
+	switch {
+	case len(there) > 0 && len(there) < len(x.rows):
+		w.sim.fail("of one %s only %v of %v are there (%s)", x.what, there, x.rows, x.note)
+	case x.outcome == acked && len(there) == 0:
+		w.sim.fail("lost: %s %v, confirmed at %s", x.what, x.rows, x.note)
+	case x.outcome == failed && len(there) > 0:
+		w.sim.fail("there, though it failed: %s %v: %s", x.what, slices.Clone(x.rows), x.note)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build chaosbug
+
+package wal
+
+const confirmEarly = true
