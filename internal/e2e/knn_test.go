@@ -97,7 +97,7 @@ func clustered(rows, queries, dims int) *vectors {
 	}
 	v := &vectors{name: "drawn"}
 	for i := range rows + queries {
-		x := draw(centres[r.IntN(len(centres))], 0.4)
+		x := draw(centres[r.IntN(len(centres))], 0.7)
 		if i < rows {
 			v.base = append(v.base, x)
 		} else {
