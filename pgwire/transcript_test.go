@@ -1,7 +1,6 @@
 package pgwire
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -436,11 +435,6 @@ func (l *pipeListener) dial() net.Conn {
 		theirs.Close()
 	}
 	return ours
-}
-
-// dialContext fits pgconn's DialFunc.
-func (l *pipeListener) dialContext(context.Context, string, string) (net.Conn, error) {
-	return l.dial(), nil
 }
 
 func (l *pipeListener) Accept() (net.Conn, error) {

@@ -233,24 +233,6 @@ func errLostSession(id cluster.ShardID) error {
 		WithHint("The shard failed over or the connection broke. Run the transaction again.")
 }
 
-// run makes a flight whose results' rows do not matter, and gives the tags of the orders.
-func (l *link) run(ctx context.Context, zone string, savepoints []string, orders ...order) ([]string, error) {
-	rows, lead, err := l.send(ctx, zone, savepoints, orders)
-	if err != nil {
-		return nil, err
-	}
-	tags := make([]string, 0, len(orders))
-	for i := range orders {
-		if !skip(rows, lead[i]) || !rows.NextResult() {
-			break
-		}
-		for rows.Next() {
-		}
-		tags = append(tags, rows.Tag())
-	}
-	return tags, l.finish(rows)
-}
-
 // exec sends plain statements without answers of interest: COMMIT, ROLLBACK and such.
 func (l *link) exec(ctx context.Context, text string) error {
 	if err := l.free(); err != nil {

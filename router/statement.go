@@ -59,7 +59,6 @@ type fanout struct {
 type gatherStats struct {
 	shards, shardsAll int
 	cells, cellsAll   int
-	rows              int64
 	reason            string
 }
 
