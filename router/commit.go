@@ -79,7 +79,6 @@ func (t *Tx) commitSeveral(ctx context.Context) error {
 		}
 	}
 	t.r.stats.distributed.Add(1)
-	t.gid()
 	c, effects := twophase.New(t.name(), t.order[1:])
 	d := &driver{t: t, r: t.r, ctx: ctx, coordinator: c, events: make(chan twophase.Event, len(t.order)+1)}
 	return d.run(effects)

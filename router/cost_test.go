@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
 )
 
 // TestCosts holds how many round trips to shards each class of statement waits for.
@@ -70,4 +69,3 @@ func TestLargeResult(t *testing.T) {
 	}
 	c.must("SELECT id FROM t ORDER BY id LIMIT 1") // the connections are still good
 }
-

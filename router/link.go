@@ -206,8 +206,10 @@ func (l *link) failed(err error) error {
 	if code := types.CodeOf(err); code == "08006" || code == "57P01" || code == "57P02" {
 		l.dead = true
 	}
-	t := l.told() // a setting made in the failed flight is undone with it
-	t.zone, t.ownership = "", unknown
+	if l.conn != nil { // a setting made in the failed flight is undone with it
+		t := l.told()
+		t.zone, t.ownership = "", unknown
+	}
 	return err
 }
 
@@ -229,24 +231,6 @@ func (l *link) free() error {
 func errLostSession(id cluster.ShardID) error {
 	return types.Errorf("40001", "could not go on: shard %d has lost its part of the transaction", id).
 		WithHint("The shard failed over or the connection broke. Run the transaction again.")
-}
-
-// run makes a flight whose results' rows do not matter, and gives the tags of the orders.
-func (l *link) run(ctx context.Context, zone string, savepoints []string, orders ...order) ([]string, error) {
-	rows, lead, err := l.send(ctx, zone, savepoints, orders)
-	if err != nil {
-		return nil, err
-	}
-	tags := make([]string, 0, len(orders))
-	for i := range orders {
-		if !skip(rows, lead[i]) || !rows.NextResult() {
-			break
-		}
-		for rows.Next() {
-		}
-		tags = append(tags, rows.Tag())
-	}
-	return tags, l.finish(rows)
 }
 
 // exec sends plain statements without answers of interest: COMMIT, ROLLBACK and such.

@@ -1,6 +1,7 @@
 package router_test
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 // TestNearest compares searches over cells with the same search over all rows: exact ones
 // give the same rows in the same order, with any filter, and never fewer than asked for.
 func TestNearest(t *testing.T) {
+	fewer(t, "30")
 	w := newWorld(t, 3)
 	r := w.newRouter(1)
 	c := w.connect(r)
@@ -48,6 +50,21 @@ func TestNearest(t *testing.T) {
 	t.Run("trained", func(t *testing.T) { rapid.Check(t, func(t *rapid.T) { compare(t, false) }) })
 	c.must("SET helios.vector_exact = on")
 	t.Run("exact", func(t *testing.T) { rapid.Check(t, func(t *rapid.T) { compare(t, true) }) })
+}
+
+// fewer sets the number of checks of each property: a check here is four statements.
+func fewer(t *testing.T, checks string) {
+	t.Helper()
+	f := flag.Lookup("rapid.checks")
+	before := f.Value.String()
+	if err := flag.Set(f.Name, checks); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := flag.Set(f.Name, before); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // distances drops the ids: rows at equal distances may come in any order.

@@ -70,6 +70,9 @@ func TestTraining(t *testing.T) {
 			if i%3 == 1 {
 				text = fmt.Sprintf("UPDATE v SET e = '[9,9,9,%d]' WHERE id = %d", i%4, i)
 			}
+			if i%3 == 2 {
+				text = fmt.Sprintf("UPDATE v SET tag = 'x' WHERE id = %d", 10*i)
+			}
 			if out := writer.run(text); strings.Contains(out, "ERROR") && !strings.Contains(out, "40001") {
 				failed = append(failed, text+": "+out)
 			}

@@ -57,13 +57,9 @@ func (t *Tx) Catalog() *catalog.Catalog {
 	return t.r.Catalog()
 }
 
-// gid names the transaction to shards, without its owner.
-func (t *Tx) gid() string {
-	if t.seq == 0 {
-		t.seq = t.r.seq.Add(1)
-	}
-	return fmt.Sprintf("hx:%d:%d", t.r.o.Incarnation, t.seq)
-}
+// gid names the transaction to shards, without its owner. Its number is drawn with the
+// first link.
+func (t *Tx) gid() string { return fmt.Sprintf("hx:%d:%d", t.r.o.Incarnation, t.seq) }
 
 // name is the full gid, once the owner is known.
 func (t *Tx) name() twophase.GID {
@@ -283,18 +279,6 @@ func (t *Tx) closeStreams() {
 			l.stream = nil
 		}
 	}
-}
-
-// bind gives the transaction's own connection to a shard.
-func (t *Tx) bind(ctx context.Context, id cluster.ShardID) (l *link, fresh bool, err error) {
-	if l := t.links[id]; l != nil {
-		return l, false, nil
-	}
-	if l, err = t.r.connect(ctx, id); err != nil {
-		return nil, false, err
-	}
-	l.bound = true
-	return l, true, nil
 }
 
 // unbind ends a shard's part without a trace.

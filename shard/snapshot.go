@@ -103,10 +103,10 @@ func (s *Shard) admit(ctx context.Context, at hlc.Timestamp) error {
 
 // admitStandby waits until the primary has closed at.
 func (s *Shard) admitStandby(ctx context.Context, at hlc.Timestamp) error {
-	return s.waitFor(ctx, func() (bool, error) { return s.mu.closed >= at && s.store().Visible() >= 0, nil })
+	return s.waitFor(ctx, func() (bool, error) { return s.mu.closed >= at, nil })
 }
 
-// ReadStandby opens a snapshot on a standby at what is applied here; with at not 0 it
+// readStandby opens a snapshot on a standby at what is applied here; with at not 0 it
 // first waits until at is.
 func (s *Shard) readStandby(ctx context.Context, at hlc.Timestamp) (*reading, error) {
 	if at > 0 {

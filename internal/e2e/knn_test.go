@@ -145,7 +145,7 @@ func copyVectors(t testing.TB, url, table string, rows [][]float32) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var errs = &tail{}
+	errs := &tail{}
 	cmd.Stdout, cmd.Stderr = errs, errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
