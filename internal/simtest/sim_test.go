@@ -30,7 +30,8 @@ const (
 	database   = "heliosdb"
 	slots      = 16
 
-	// quiet is so long that logs are released and a node without one needs a base copy.
+	// quiet is so long that after a load the log is released: a node without one needs a
+	// base copy then.
 	quiet = 95 * time.Second
 )
 
@@ -127,7 +128,8 @@ func (s *sim) run() {
 	w := newWorkload(s)
 	if err := s.within(30*time.Second, "the first start", w.create); err == nil {
 		if s.rng.IntN(8) == 0 {
-			s.trace("quiet for %v", quiet)
+			s.trace("a load, then quiet for %v", quiet)
+			w.load()
 			time.Sleep(quiet)
 		}
 		stop := w.start()
@@ -270,7 +272,9 @@ func (s *sim) compare() {
 		var states [2]*state
 		for i, m := range s.pair {
 			err := errors.New("a node is not there")
-			m.inspect(func(n *node.Member) { states[i], err = exportState(ctx, n.Shard(), time.Since(s.began) > 20*time.Second) })
+			m.inspect(func(n *node.Member) {
+				states[i], err = exportState(ctx, n.Shard(), time.Since(s.began) > 20*time.Second)
+			})
 			if err != nil {
 				return err
 			}

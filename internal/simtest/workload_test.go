@@ -47,13 +47,14 @@ type workload struct {
 		sync.Mutex
 		last   int64
 		writes []*write
-		seen   map[row]string // by readers, and where
+		seen   map[row]string  // by readers, and where
+		counts map[outcome]int // of increments of the one counter
 	}
 }
 
 func newWorkload(s *sim) *workload {
 	w := &workload{sim: s, host: s.net.host("client")}
-	w.mu.seen = map[row]string{}
+	w.mu.seen, w.mu.counts = map[row]string{}, map[outcome]int{}
 	return w
 }
 
@@ -99,6 +100,8 @@ func (w *workload) create(ctx context.Context) error {
 		for _, sql := range []string{
 			"CREATE TABLE IF NOT EXISTS keyed (id bigint PRIMARY KEY, writer text)",
 			"CREATE TABLE IF NOT EXISTS loose (id bigint, writer text)",
+			"CREATE TABLE IF NOT EXISTS counter (id bigint PRIMARY KEY, n bigint)",
+			"INSERT INTO counter VALUES (1, 0) ON CONFLICT DO NOTHING",
 		} {
 			if _, err := run(ctx, conn, sql); err != nil {
 				return err
@@ -120,6 +123,18 @@ func (w *workload) probe(ctx context.Context) error {
 		w.insert(ctx, conn, x)
 		if x.outcome != acked {
 			return errors.New(x.note)
+		}
+		return nil
+	})
+}
+
+// load writes so much that the stores write their memory to disk.
+func (w *workload) load() {
+	_ = w.do(context.Background(), routerAddr, func(conn *pgconn.PgConn) error {
+		for range 16 {
+			x := w.begin("load", "loose")
+			_, err := run(context.Background(), conn, fmt.Sprintf("INSERT INTO loose VALUES (%d, repeat('x', 60000))", x.rows[0].id))
+			w.settle(x, judge(err), err)
 		}
 		return nil
 	})
@@ -186,7 +201,7 @@ func (w *workload) settle(x *write, o outcome, err error) {
 }
 
 func (w *workload) writeOnce(ctx context.Context, conn *pgconn.PgConn, rng *rand.Rand) {
-	switch rng.IntN(5) {
+	switch rng.IntN(6) {
 	case 0, 1:
 		w.insert(ctx, conn, w.begin("insert", "keyed"))
 	case 2:
@@ -195,7 +210,20 @@ func (w *workload) writeOnce(ctx context.Context, conn *pgconn.PgConn, rng *rand
 		w.insert(ctx, conn, w.begin("insert of three", "keyed", "keyed", "keyed"))
 	case 4:
 		w.transaction(ctx, conn, w.begin("transaction", "keyed", "loose", "keyed"), rng)
+	case 5:
+		w.increment(ctx, conn)
 	}
+}
+
+// increment reads and writes one row that all clients want.
+func (w *workload) increment(ctx context.Context, conn *pgconn.PgConn) {
+	tag, err := run(ctx, conn, "UPDATE counter SET n = n + 1 WHERE id = 1")
+	if err == nil && tag != "UPDATE 1" {
+		w.sim.fail("an increment was answered %q", tag)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.counts[judge(err)]++
 }
 
 func insertText(rows ...row) string {
@@ -338,6 +366,7 @@ func readIDs(ctx context.Context, conn *pgconn.PgConn, table string) (map[int64]
 // check compares what is there in the end with what clients were told.
 func (w *workload) check() {
 	found := map[row]int{}
+	var n int
 	err := w.sim.within(20*time.Second, "the last read", func(ctx context.Context) error {
 		return w.do(ctx, routerAddr, func(conn *pgconn.PgConn) error {
 			for _, table := range []string{"keyed", "loose"} {
@@ -349,7 +378,11 @@ func (w *workload) check() {
 					found[row{table, id}] = n
 				}
 			}
-			return nil
+			results, err := conn.Exec(ctx, "SELECT n FROM counter").ReadAll()
+			if err == nil {
+				n, err = strconv.Atoi(string(results[0].Rows[0][0]))
+			}
+			return err
 		})
 	})
 	if err != nil {
@@ -357,6 +390,9 @@ func (w *workload) check() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if least, most := w.mu.counts[acked], w.mu.counts[acked]+w.mu.counts[unknown]; n < least || n > most {
+		w.sim.fail("the counter is %d: %d increments were confirmed, of %d nobody knows", n, least, most-least)
+	}
 	for r, where := range w.mu.seen {
 		if found[r] == 0 {
 			w.sim.fail("row %d of %s was seen by a reader (%s) and is gone", r.id, r.table, where)
