@@ -55,10 +55,14 @@ var layers = map[string]layer{
 	"sql/ddl":  {4, []string{"sql/catalog", "sql/plan", "sql", "types"}},
 
 	"session": {5, []string{"pgwire", "sql/builtin", "sql/catalog", "sql/exec", "sql/plan", "sql", "types"}},
-	"shard": {6, []string{"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
-		"placement", "sql/pgcatalog", "sql/plan", "sql", "storage", "twophase", "txn", "types", "vectorpart", "wal"}},
-	"router": {6, []string{"session", "sql/builtin", "sql/catalog", "centroids", "cluster", "distance", "sql/ddl", "sql/exec", "hashring", "hlc",
-		"placement", "sql/pgcatalog", "sql/plan", "remote", "sql", "twophase", "types", "vectorpart"}},
+	"shard": {6, []string{
+		"session", "sql/builtin", "sql/catalog", "cluster", "sql/ddl", "sql/exec", "hashring", "hlc",
+		"placement", "sql/pgcatalog", "sql/plan", "sql", "storage", "twophase", "txn", "types", "vectorpart", "wal",
+	}},
+	"router": {6, []string{
+		"session", "sql/builtin", "sql/catalog", "centroids", "cluster", "distance", "sql/ddl", "sql/exec", "hashring", "hlc",
+		"placement", "sql/pgcatalog", "sql/plan", "remote", "sql", "twophase", "types", "vectorpart",
+	}},
 
 	"admin": {7, []string{"sql/catalog", "cluster", "consensus", "ha", "reshard", "router", "session", "shard", "types"}},
 	"node":  {8, below},

@@ -60,7 +60,8 @@ func (standbys) Metrics() ha.Metrics               { return ha.Metrics{} }
 func (standbys) Lease() ha.Lease                   { return ha.Lease{} }
 func (standbys) Standbys() []ha.StandbyStatus {
 	return []ha.StandbyStatus{
-		{NodeID: "a", State: "streaming", Lag: 5 * time.Millisecond}, {NodeID: "b", State: "catching_up", Lag: 5 * time.Second},
+		{NodeID: "a", State: "streaming", Lag: 5 * time.Millisecond},
+		{NodeID: "b", State: "catching_up", Lag: 5 * time.Second},
 		{NodeID: "c", State: "disconnected", Lag: time.Hour},
 	}
 }

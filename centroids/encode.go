@@ -72,8 +72,10 @@ func Decode(raw []byte) (*Set, error) {
 	}
 	s.Cells = make([]Cell, cells)
 	for i, at := 0, headerSize; i < cells; i++ {
-		c := Cell{ID: le.Uint32(raw[at:]), Rows: le.Uint64(raw[at+4:]),
-			Radius: math.Float64frombits(le.Uint64(raw[at+12:])), Centroid: make([]float32, s.Dims)}
+		c := Cell{
+			ID: le.Uint32(raw[at:]), Rows: le.Uint64(raw[at+4:]),
+			Radius: math.Float64frombits(le.Uint64(raw[at+12:])), Centroid: make([]float32, s.Dims),
+		}
 		at += cellSize
 		for j := range c.Centroid {
 			c.Centroid[j] = math.Float32frombits(le.Uint32(raw[at:]))

@@ -85,8 +85,10 @@ func (s *Set) Merge(a, b uint32) (next *Set, child uint32, err error) {
 // replace returns the next generation without the cells at some indexes and
 // with new ones, whose ids are the next.
 func (s *Set) replace(gone []int, cells []Cell) (*Set, error) {
-	next := &Set{Dims: s.Dims, Metric: s.Metric, Generation: s.Generation + 1, Spread: s.Spread,
-		NextID: s.NextID + uint32(len(cells))}
+	next := &Set{
+		Dims: s.Dims, Metric: s.Metric, Generation: s.Generation + 1, Spread: s.Spread,
+		NextID: s.NextID + uint32(len(cells)),
+	}
 	for i, c := range s.Cells {
 		if !slices.Contains(gone, i) {
 			next.Cells = append(next.Cells, c)

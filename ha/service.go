@@ -64,7 +64,7 @@ func (n *Node) askSeal(e sendSeal) {
 	case n.ctx.Err() != nil:
 	case err != nil:
 		n.log.Info("no promise", "peer", e.peer, "term", e.term, "err", err)
-		n.post(sealFailed{e.peer, e.term})
+		n.post(sealFailed(e))
 	default:
 		n.post(sealReplied{r, term, refused})
 	}

@@ -47,7 +47,7 @@ func (c *Core) dropStream() {
 
 func (c *Core) onConnected(ev connected) {
 	if ev.peer != c.standby.leader || c.role == Primary {
-		c.emit(drop{ev.peer, ev.stream})
+		c.emit(drop(ev))
 		return
 	}
 	c.standby.stream, c.standby.asked, c.standby.ok = ev.stream, false, false

@@ -143,14 +143,14 @@ func (c *copier) fetch(ctx context.Context, client rpc.ReshardClient, fence *rpc
 	work := make(chan [2][]byte)
 	start := atomic.Uint64{}
 	start.Store(^uint64(0))
-	g, ctx := errgroup.WithContext(ctx)
+	g, running := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(work)
 		for _, r := range ranges {
 			select {
 			case work <- r:
-			case <-ctx.Done():
-				return ctx.Err()
+			case <-running.Done():
+				return running.Err()
 			}
 		}
 		return nil
@@ -158,7 +158,7 @@ func (c *copier) fetch(ctx context.Context, client rpc.ReshardClient, fence *rpc
 	for range streams {
 		g.Go(func() error {
 			for r := range work {
-				at, err := c.fetchRange(ctx, client, fence, r)
+				at, err := c.fetchRange(running, client, fence, r)
 				if err != nil {
 					return err
 				}

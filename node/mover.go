@@ -335,7 +335,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (v *mover) Prepare(ctx context.Context, job *reshard.Job) error {
 	m := v.f.current.Load()
 	for _, id := range job.Shards {
-		if _, ok := m.Shard(id); !ok {
+		if s, ok := m.Shard(id); !ok || s.State == cluster.Joining {
 			if err := v.join(ctx, id); err != nil {
 				return fmt.Errorf("shard %d: %w", id, err)
 			}

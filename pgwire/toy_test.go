@@ -43,11 +43,19 @@ func newToy(info *ConnInfo, client Client) *toy {
 
 func (s *toy) Parameters() []Parameter {
 	params := []Parameter{
-		{"application_name", ""}, {"client_encoding", "UTF8"}, {"DateStyle", "ISO, MDY"},
-		{"default_transaction_read_only", "off"}, {"in_hot_standby", "off"}, {"integer_datetimes", "on"},
-		{"IntervalStyle", "postgres"}, {"is_superuser", "off"}, {"server_encoding", "UTF8"},
-		{"server_version", "15.0 (toy)"}, {"session_authorization", s.info.User},
-		{"standard_conforming_strings", "on"}, {"TimeZone", "UTC"},
+		{"application_name", ""},
+		{"client_encoding", "UTF8"},
+		{"DateStyle", "ISO, MDY"},
+		{"default_transaction_read_only", "off"},
+		{"in_hot_standby", "off"},
+		{"integer_datetimes", "on"},
+		{"IntervalStyle", "postgres"},
+		{"is_superuser", "off"},
+		{"server_encoding", "UTF8"},
+		{"server_version", "15.0 (toy)"},
+		{"session_authorization", s.info.User},
+		{"standard_conforming_strings", "on"},
+		{"TimeZone", "UTC"},
 	}
 	for _, set := range s.info.Settings {
 		for i := range params {
@@ -109,9 +117,12 @@ func toyColumns(sql string, formats []int16) []Column {
 // typedColumns are the columns of "typed", all in one format.
 func typedColumns(formats []int16) []Column {
 	columns := []Column{
-		{Name: "i", Type: types.T(types.Int4OID), Table: 17001, Attr: 1}, {Name: "b", Type: types.T(types.BoolOID)},
-		{Name: "f", Type: types.T(types.Float8OID)}, {Name: "v", Type: types.Type{OID: types.VectorOID, Mod: 2}},
-		{Name: "n", Type: types.T(types.Int8OID)}, {Name: "c", Type: types.Type{OID: types.BPCharOID, Mod: 7}},
+		{Name: "i", Type: types.T(types.Int4OID), Table: 17001, Attr: 1},
+		{Name: "b", Type: types.T(types.BoolOID)},
+		{Name: "f", Type: types.T(types.Float8OID)},
+		{Name: "v", Type: types.Type{OID: types.VectorOID, Mod: 2}},
+		{Name: "n", Type: types.T(types.Int8OID)},
+		{Name: "c", Type: types.Type{OID: types.BPCharOID, Mod: 7}},
 	}
 	for i := range columns {
 		if len(formats) > 0 {

@@ -1,7 +1,6 @@
 package pgwire
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -272,8 +271,14 @@ func showError(kind byte, body []byte) string {
 		text = strings.Replace(text, "Error", "Notice", 1)
 	}
 	for _, f := range []struct{ name, value string }{
-		{"detail", m.Detail}, {"hint", m.Hint}, {"where", m.Where}, {"schema", m.SchemaName}, {"table", m.TableName},
-		{"column", m.ColumnName}, {"type", m.DataTypeName}, {"constraint", m.ConstraintName},
+		{"detail", m.Detail},
+		{"hint", m.Hint},
+		{"where", m.Where},
+		{"schema", m.SchemaName},
+		{"table", m.TableName},
+		{"column", m.ColumnName},
+		{"type", m.DataTypeName},
+		{"constraint", m.ConstraintName},
 	} {
 		if f.value != "" {
 			text += fmt.Sprintf(" [%s: %s]", f.name, f.value)
@@ -430,11 +435,6 @@ func (l *pipeListener) dial() net.Conn {
 		theirs.Close()
 	}
 	return ours
-}
-
-// dialContext fits pgconn's DialFunc.
-func (l *pipeListener) dialContext(context.Context, string, string) (net.Conn, error) {
-	return l.dial(), nil
 }
 
 func (l *pipeListener) Accept() (net.Conn, error) {

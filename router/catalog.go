@@ -59,6 +59,36 @@ func (r *Router) viewOf(cat *catalog.Catalog) *pgcatalog.View {
 // the sequence's shard alone.
 func (r *Router) LastValue(types.OID) (int64, bool) { return 0, false }
 
+// Renew loads the catalog if a shard has a newer one, and tells whether it had.
+func (r *Router) Renew(ctx context.Context) (bool, error) {
+	before := r.Catalog().Version()
+	newest, err := r.newestVersion(ctx)
+	if err != nil || newest <= before {
+		return false, err
+	}
+	err = r.reload(ctx, newest)
+	return err == nil && r.Catalog().Version() > before, err
+}
+
+// newestVersion asks the lowest shard, where every change of the catalog begins, for the
+// catalog's version.
+func (r *Router) newestVersion(ctx context.Context) (uint64, error) {
+	m, err := r.clusterMap()
+	if err != nil {
+		return 0, err
+	}
+	ids := serving(m)
+	if len(ids) == 0 {
+		return 0, types.Errorf("57P03", "the cluster has no active shard")
+	}
+	text, err := r.ask(ctx, ids[0], versionQuery)
+	if err != nil {
+		return 0, err
+	}
+	ts, err := parseTimestamp(text)
+	return uint64(ts), err
+}
+
 // reload loads the catalog from a shard until its version is at least this one.
 func (r *Router) reload(ctx context.Context, atLeast uint64) error {
 	c := &r.catalogs

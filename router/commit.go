@@ -79,7 +79,6 @@ func (t *Tx) commitSeveral(ctx context.Context) error {
 		}
 	}
 	t.r.stats.distributed.Add(1)
-	t.gid()
 	c, effects := twophase.New(t.name(), t.order[1:])
 	d := &driver{t: t, r: t.r, ctx: ctx, coordinator: c, events: make(chan twophase.Event, len(t.order)+1)}
 	return d.run(effects)
@@ -317,7 +316,13 @@ func askOn(ctx context.Context, c *remote.Conn, statements ...remote.Statement) 
 			out = append(out, row)
 		}
 	}
-	return out, rows.Close()
+	if err := rows.Close(); err != nil {
+		if t, ok := c.State.(*told); ok {
+			t.ownership = unknown
+		}
+		return out, err
+	}
+	return out, nil
 }
 
 // finisher has owners forget decisions that every participant has heard.
@@ -370,10 +375,20 @@ func (f *finisher) run(r *Router) {
 		select {
 		case <-tick.C:
 			f.flush(r)
+			r.follow()
 		case <-f.wake:
 			f.flush(r)
 			return
 		}
+	}
+}
+
+// follow keeps the catalog near the newest one, for what a statement reads in pg_catalog.
+func (r *Router) follow() {
+	ctx, cancel := context.WithTimeout(r.ctx, time.Second)
+	defer cancel()
+	if _, err := r.Renew(ctx); err != nil {
+		r.log.Debug("look for a newer catalog", "err", err)
 	}
 }
 

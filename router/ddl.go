@@ -28,11 +28,13 @@ func (t *Tx) DDL(ctx context.Context, stmt sql.Statement, env *exec.Env) (string
 	}
 	for try := 0; ; try++ {
 		tag, err := t.define(ctx, stmt, env)
-		if !isStaleCatalog(err) || try == mapTries || t.draft != nil || len(t.order) > 0 {
+		if err == nil || try == mapTries || t.draft != nil || len(t.order) > 0 {
 			return tag, public(err)
 		}
-		if err := t.r.reload(ctx, 0); err != nil {
-			return "", err
+		// Also a name that is there, or is not, may be news.
+		changed, rerr := t.r.Renew(ctx)
+		if rerr != nil || !changed && !isStaleCatalog(err) {
+			return tag, public(err)
 		}
 	}
 }
@@ -49,7 +51,6 @@ type definition struct {
 	env    *exec.Env
 	before *catalog.Catalog
 	change ddl.Change
-	rows   bool // catalog rows change, not only the rows of tables
 	text   string
 }
 
@@ -79,7 +80,6 @@ func (t *Tx) define(ctx context.Context, stmt sql.Statement, env *exec.Env) (str
 	if err != nil || len(rows) == 0 && len(d.change.Fills) == 0 && d.change.Then == nil {
 		return d.change.Tag, err
 	}
-	d.rows = len(rows) > 0
 	after := d.change.Edit.Catalog().WithVirtual(t.r.catalogs.relations)
 	if err := d.send(ctx, after); err != nil {
 		if t.draft == nil && len(t.order) == len(d.s.mu.fresh) {
@@ -106,7 +106,7 @@ func (d *definition) send(ctx context.Context, after *catalog.Catalog) error {
 	if err := d.onShards(ctx, d.text); err != nil {
 		return err
 	}
-	d.t.draft, d.t.ddl = after, d.t.ddl || d.rows
+	d.t.draft, d.t.ddl = after, true
 	for oid, rows := range moved {
 		if err := d.putBack(ctx, oid, rows); err != nil {
 			return err

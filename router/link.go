@@ -29,6 +29,9 @@ type link struct {
 	stream *stream  // rows that are still being read from it
 }
 
+// unknown is an ownership version that no map has: the shard must be told anew.
+const unknown = ^uint64(0)
+
 // told is what a shard's session knows of its router, kept with the pooled connection.
 type told struct {
 	ownership uint64
@@ -112,7 +115,8 @@ func (l *link) flight(zone string, savepoints []string, orders []order) (all []r
 	}
 	t := l.told()
 	if t.zone != zone {
-		add("SELECT set_config('TimeZone', $1, false)", textParam(zone))
+		// SET is no query: it does not look at what the connection was told of the map before.
+		add("SET TimeZone = " + sql.QuoteLiteral(zone))
 		t.zone = zone
 	}
 	if l.bound && !l.open {
@@ -202,9 +206,9 @@ func (l *link) failed(err error) error {
 	if code := types.CodeOf(err); code == "08006" || code == "57P01" || code == "57P02" {
 		l.dead = true
 	}
-	if t := l.told(); types.CodeOf(err) == "ZH001" || l.bound {
-		// A setting made inside the failed block is undone with it.
-		t.zone, t.ownership = "", 0
+	if l.conn != nil { // a setting made in the failed flight is undone with it
+		t := l.told()
+		t.zone, t.ownership = "", unknown
 	}
 	return err
 }
@@ -227,24 +231,6 @@ func (l *link) free() error {
 func errLostSession(id cluster.ShardID) error {
 	return types.Errorf("40001", "could not go on: shard %d has lost its part of the transaction", id).
 		WithHint("The shard failed over or the connection broke. Run the transaction again.")
-}
-
-// run makes a flight whose results' rows do not matter, and gives the tags of the orders.
-func (l *link) run(ctx context.Context, zone string, savepoints []string, orders ...order) ([]string, error) {
-	rows, lead, err := l.send(ctx, zone, savepoints, orders)
-	if err != nil {
-		return nil, err
-	}
-	tags := make([]string, 0, len(orders))
-	for i := range orders {
-		if !skip(rows, lead[i]) || !rows.NextResult() {
-			break
-		}
-		for rows.Next() {
-		}
-		tags = append(tags, rows.Tag())
-	}
-	return tags, l.finish(rows)
 }
 
 // exec sends plain statements without answers of interest: COMMIT, ROLLBACK and such.
@@ -275,8 +261,7 @@ func (l *link) rollback(ctx context.Context) {
 		if err := l.exec(ctx, "ROLLBACK"); err != nil {
 			l.r.log.Debug("rollback", "shard", l.shard, "err", err)
 		}
-		t := l.told()
-		t.zone, t.ownership = "", 0
+		l.told().zone = ""
 	}
 	l.release()
 }

@@ -59,7 +59,6 @@ type fanout struct {
 type gatherStats struct {
 	shards, shardsAll int
 	cells, cellsAll   int
-	rows              int64
 	reason            string
 }
 
@@ -289,26 +288,37 @@ func (s *statement) link(ctx context.Context, id cluster.ShardID, write bool) (*
 	s.mu.Lock()
 	own := s.t.links[id]
 	s.mu.Unlock()
-	if own == nil && !write {
-		return s.r.connect(ctx, id)
+	if own != nil {
+		s.reuse(own, write)
+		return own, nil
 	}
-	l, fresh, err := s.t.bind(ctx, id)
-	if err != nil {
-		return nil, err
+	l, err := s.r.connect(ctx, id)
+	if err != nil || !write {
+		return l, err
 	}
+	l.bound = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.t.seq == 0 {
+		s.t.seq = s.r.seq.Add(1)
+	}
+	s.t.links[id], s.t.order = l, append(s.t.order, id)
+	s.mu.fresh = append(s.mu.fresh, l)
+	return l, nil
+}
+
+// reuse notes how the statement can be undone on a shard where the transaction has worked
+// before: by a savepoint of its own if it may have to run again.
+func (s *statement) reuse(l *link, write bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case fresh:
-		s.t.links[id], s.t.order = l, append(s.t.order, id)
-		s.mu.fresh = append(s.mu.fresh, l)
 	case l.marked || slices.Contains(s.mu.fresh, l):
 	case write && s.at != 0 && !s.fixed:
 		l.mark = true
 	default:
 		s.mu.used = append(s.mu.used, l)
 	}
-	return l, nil
 }
 
 // undo takes back what the attempt did; false when it cannot, because a shard's earlier

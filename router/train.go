@@ -169,6 +169,9 @@ func (t *trainer) sample(ctx context.Context) (sample [][]float32, rows int64, e
 	}
 	for _, id := range serving(m) {
 		part, err := t.vectors(ctx, id, st)
+		for judge(err) == newer && sleep(ctx, 10*time.Millisecond) == nil { // a commit is on its way there
+			part, err = t.vectors(ctx, id, st)
+		}
 		if err != nil {
 			return nil, 0, err
 		}

@@ -40,6 +40,7 @@ type Tx struct {
 	ddl     bool
 	at      hlc.Timestamp // when it has committed
 	running *statement
+	replans int
 }
 
 var _ session.Tx = (*Tx)(nil)
@@ -56,13 +57,9 @@ func (t *Tx) Catalog() *catalog.Catalog {
 	return t.r.Catalog()
 }
 
-// gid names the transaction to shards, without its owner.
-func (t *Tx) gid() string {
-	if t.seq == 0 {
-		t.seq = t.r.seq.Add(1)
-	}
-	return fmt.Sprintf("hx:%d:%d", t.r.o.Incarnation, t.seq)
-}
+// gid names the transaction to shards, without its owner. Its number is drawn with the
+// first link.
+func (t *Tx) gid() string { return fmt.Sprintf("hx:%d:%d", t.r.o.Incarnation, t.seq) }
 
 // name is the full gid, once the owner is known.
 func (t *Tx) name() twophase.GID {
@@ -132,7 +129,7 @@ func (t *Tx) retry(ctx context.Context, s *statement, err error, a *attempts) er
 	switch v {
 	case staleMap:
 		t.r.stats.staleMaps.Add(1)
-		if a.maps++; a.maps > mapTries {
+		if a.maps++; a.maps > mapTries && time.Now().After(a.limit) {
 			return public(err)
 		}
 		if t.r.o.OneShard != nil && t.r.o.OneShard() {
@@ -181,6 +178,11 @@ func (t *Tx) replan(ctx context.Context, cause error) error {
 		return public(cause)
 	}
 	if err := t.r.reload(ctx, 0); err != nil {
+		return err
+	}
+	// One shard may be ahead of another for a moment.
+	t.replans++
+	if err := sleep(ctx, min(time.Millisecond<<t.replans, 250*time.Millisecond)); err != nil {
 		return err
 	}
 	return session.Replan(cause)
@@ -277,18 +279,6 @@ func (t *Tx) closeStreams() {
 			l.stream = nil
 		}
 	}
-}
-
-// bind gives the transaction's own connection to a shard.
-func (t *Tx) bind(ctx context.Context, id cluster.ShardID) (l *link, fresh bool, err error) {
-	if l := t.links[id]; l != nil {
-		return l, false, nil
-	}
-	if l, err = t.r.connect(ctx, id); err != nil {
-		return nil, false, err
-	}
-	l.bound = true
-	return l, true, nil
 }
 
 // unbind ends a shard's part without a trace.

@@ -32,15 +32,21 @@ type world struct {
 	mu      sync.Mutex
 	current *cluster.Map
 	nodes   map[string]*node // by address
-	sees    map[*router.Router]*cluster.Map
 }
 
 // node is a shard's primary.
 type node struct {
-	w       *world
-	id      cluster.ShardID
-	addr    string
-	fs      vfs.FS
+	w    *world
+	id   cluster.ShardID
+	addr string
+	fs   vfs.FS
+
+	mu  sync.Mutex
+	run *running // nil while it is stopped
+}
+
+// running is a node between start and stop.
+type running struct {
 	shard   *shard.Shard
 	server  *pgwire.Server
 	conns   chan net.Conn
@@ -50,7 +56,7 @@ type node struct {
 
 func newWorld(t testing.TB, shards int) *world {
 	t.Helper()
-	w := &world{t: t, nodes: map[string]*node{}, sees: map[*router.Router]*cluster.Map{}}
+	w := &world{t: t, nodes: map[string]*node{}}
 	var list []cluster.Shard
 	table := make([]cluster.ShardID, 64)
 	for i := range shards {
@@ -93,7 +99,7 @@ func (n *node) start() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.shard, n.conns, n.stopped, n.served = s, make(chan net.Conn), make(chan struct{}), make(chan struct{})
+	run := &running{shard: s, conns: make(chan net.Conn), stopped: make(chan struct{}), served: make(chan struct{})}
 	if err := s.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +111,7 @@ func (n *node) start() {
 	}
 	engine := shard.NewEngine(s, shard.EngineOptions{})
 	host := session.NewHost(session.Options{Engine: func(string) (session.Engine, error) { return engine, nil }})
-	n.server, err = pgwire.New(pgwire.Options{
+	run.server, err = pgwire.New(pgwire.Options{
 		Auth: letIn{}, Log: slog.New(slog.DiscardHandler),
 		NewSession: func(ctx context.Context, info *pgwire.ConnInfo, client pgwire.Client) (pgwire.Session, error) {
 			return host.Open(ctx, info, client)
@@ -114,23 +120,35 @@ func (n *node) start() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &listener{node: n, conns: n.conns, stopped: n.stopped}
-	server, served := n.server, n.served
+	l := &listener{node: n, conns: run.conns, stopped: run.stopped}
 	go func() {
-		defer close(served)
-		server.Serve(ctx, l)
+		defer close(run.served)
+		run.server.Serve(ctx, l)
 	}()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.run = run
+}
+
+// now gives what runs, nil while the node is stopped.
+func (n *node) now() *running {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.run
 }
 
 // stop ends the node as a kill does, but for the log: what was written stays.
 func (n *node) stop() {
-	if n.server == nil {
+	n.mu.Lock()
+	run := n.run
+	n.run = nil
+	n.mu.Unlock()
+	if run == nil {
 		return
 	}
-	n.server.Close()
-	<-n.served
-	n.server = nil
-	if err := n.shard.Close(); err != nil {
+	run.server.Close()
+	<-run.served
+	if err := run.shard.Close(); err != nil {
 		n.w.t.Error(err)
 	}
 }
@@ -165,7 +183,10 @@ func (a addr) Network() string { return "memory" }
 func (a addr) String() string  { return string(a) }
 
 func (w *world) dial(ctx context.Context, to string) (net.Conn, error) {
-	n := w.nodes[to]
+	n := w.nodes[to].now()
+	if n == nil {
+		return nil, errors.New("nobody listens")
+	}
 	ours, theirs := net.Pipe()
 	select {
 	case n.conns <- theirs:
@@ -195,8 +216,10 @@ func (w *world) change(edit func(*cluster.Map) (*cluster.Map, error)) error {
 		return err
 	}
 	for _, n := range w.nodes {
-		if err := n.shard.Adopt(context.Background(), next); err != nil {
-			return err
+		if run := n.now(); run != nil {
+			if err := run.shard.Adopt(context.Background(), next); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -204,15 +227,34 @@ func (w *world) change(edit func(*cluster.Map) (*cluster.Map, error)) error {
 
 // Outcome, Decide and Resolve make the world the shards' way to one another.
 func (w *world) Outcome(ctx context.Context, gid twophase.GID, at hlc.Timestamp) (twophase.Outcome, error) {
-	return w.node(gid.Owner).shard.Outcome(ctx, gid.String(), at)
+	s, err := w.shard(gid.Owner)
+	if err != nil {
+		return twophase.Outcome{}, err
+	}
+	return s.Outcome(ctx, gid.String(), at)
 }
 
 func (w *world) Decide(ctx context.Context, gid twophase.GID) (twophase.Outcome, error) {
-	return w.node(gid.Owner).shard.Decide(ctx, gid.String())
+	s, err := w.shard(gid.Owner)
+	if err != nil {
+		return twophase.Outcome{}, err
+	}
+	return s.Decide(ctx, gid.String())
 }
 
 func (w *world) Resolve(ctx context.Context, id cluster.ShardID, gid twophase.GID, o twophase.Outcome) error {
-	return w.node(id).shard.ResolvePrepared(ctx, gid.String(), o)
+	s, err := w.shard(id)
+	if err != nil {
+		return err
+	}
+	return s.ResolvePrepared(ctx, gid.String(), o)
+}
+
+func (w *world) shard(id cluster.ShardID) (*shard.Shard, error) {
+	if run := w.node(id).now(); run != nil {
+		return run.shard, nil
+	}
+	return nil, types.Errorf("57P03", "shard %d is stopped", id)
 }
 
 // newRouter starts a router over the world.

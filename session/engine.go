@@ -76,6 +76,13 @@ type TxOptions struct {
 	Info      *Info
 }
 
+// Renewer is an Engine whose Catalog may lag behind the newest committed one: a name that
+// is not found is looked for again after Renew.
+type Renewer interface {
+	// Renew brings the catalog up to date and tells whether that changed it.
+	Renew(ctx context.Context) (changed bool, err error)
+}
+
 // Replan is what Tx.Query answers when the plan was made for a catalog that is not the
 // newest any more and Catalog gives another one now: nothing was done, and the session
 // plans the statement again. cause is what a client hears if that does not help.

@@ -99,6 +99,10 @@ func (s *Session) planned(st *prepared) (*plan.Query, error) {
 	}
 	if entry == nil || entry.query == nil {
 		query, err := plan.Bind(st.parsed.Statement, s.bindEnv(st.declared))
+		if err != nil && s.renewed(err) {
+			key = s.planKey(st.text, st.declared)
+			query, err = plan.Bind(st.parsed.Statement, s.bindEnv(st.declared))
+		}
 		if err != nil {
 			return nil, positioned(err, st.parsed, st.text)
 		}
@@ -112,6 +116,22 @@ func (s *Session) planned(st *prepared) (*plan.Query, error) {
 	}
 	st.entry = entry
 	return entry.query, nil
+}
+
+// renewTimeout bounds the look for a newer catalog.
+const renewTimeout = 5 * time.Second
+
+// renewed tells whether a statement that could not be bound may be tried again, because
+// the engine has found a newer catalog.
+func (s *Session) renewed(err error) bool {
+	r, ok := s.engine.(Renewer)
+	if !ok || s.tx.ddl || !strings.HasPrefix(types.CodeOf(err), "42") && !strings.HasPrefix(types.CodeOf(err), "3F") {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), renewTimeout)
+	defer cancel()
+	changed, err := r.Renew(ctx)
+	return changed && err == nil
 }
 
 // bindEnv is what statements are bound in.

@@ -3,7 +3,6 @@ package session
 import (
 	_ "embed"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -175,20 +174,6 @@ func (v *values) committed() *values {
 		return v
 	}
 	return &values{start: v.start, session: v.session, local: map[string]string{}}
-}
-
-// custom gives the names of settings that only a SET has made known, such as my.var.
-func (v *values) custom() []string {
-	var out []string
-	for _, m := range []map[string]string{v.start, v.session, v.local} {
-		for key := range m {
-			if _, ok := settingByName[key]; !ok && !slices.Contains(out, key) {
-				out = append(out, key)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // unknownSetting is PostgreSQL's error for a name that is not declared.

@@ -340,7 +340,7 @@ func (s *Shard) preparedCatalog(gid string) (bool, error) {
 	}
 	for _, p := range all {
 		if p.GID == gid {
-			return slices.ContainsFunc(p.Keys, func(k []byte) bool { return len(k) > 0 && k[0] == catalogPrefix }), nil
+			return slices.ContainsFunc(p.Keys, func(k []byte) bool { return len(k) > 0 && (k[0] == catalogPrefix || k[0] == catalogMark[0]) }), nil
 		}
 	}
 	return false, nil

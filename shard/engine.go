@@ -212,7 +212,7 @@ func (e *Engine) lockTimeout(info *session.Info) time.Duration {
 
 // agree holds that router and shard have the same ownership in mind: an older shard
 // waits for its map, an older router is told.
-func (e *Engine) agree(ctx context.Context, m message, _ *Tx) error {
+func (e *Engine) agree(ctx context.Context, m message) error {
 	if m.version == 0 {
 		return nil
 	}

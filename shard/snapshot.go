@@ -33,15 +33,18 @@ func restart(ts hlc.Timestamp) *types.Error {
 
 // read opens a statement's snapshot. With at 0 the shard chooses what is visible now:
 // nothing is in flight at or below it. Else the clock is pushed to at and commits in
-// flight at or below it are waited for, so that nothing can appear under the reader.
-func (s *Shard) read(ctx context.Context, at hlc.Timestamp, fixed bool) (*reading, error) {
+// flight at or below it are waited for, so that nothing can appear under the reader. A
+// snapshot that the shard chooses is not below floor.
+func (s *Shard) read(ctx context.Context, at, floor hlc.Timestamp, fixed bool) (*reading, error) {
 	r := &reading{at: at, fixed: fixed, seen: s.store().Visible()}
 	if at == 0 {
-		r.at, r.fixed, r.chosen = r.seen, true, true
+		r.at, r.fixed, r.chosen = max(r.seen, floor), true, true
+	}
+	if at == 0 && floor <= r.seen {
 		if err := s.serving(); err != nil {
 			return nil, err
 		}
-	} else if err := s.admit(ctx, at); err != nil {
+	} else if err := s.admit(ctx, r.at); err != nil {
 		return nil, err
 	}
 	outcomes := map[string]twophase.Outcome{}
@@ -100,10 +103,10 @@ func (s *Shard) admit(ctx context.Context, at hlc.Timestamp) error {
 
 // admitStandby waits until the primary has closed at.
 func (s *Shard) admitStandby(ctx context.Context, at hlc.Timestamp) error {
-	return s.waitFor(ctx, func() (bool, error) { return s.mu.closed >= at && s.store().Visible() >= 0, nil })
+	return s.waitFor(ctx, func() (bool, error) { return s.mu.closed >= at, nil })
 }
 
-// ReadStandby opens a snapshot on a standby at what is applied here; with at not 0 it
+// readStandby opens a snapshot on a standby at what is applied here; with at not 0 it
 // first waits until at is.
 func (s *Shard) readStandby(ctx context.Context, at hlc.Timestamp) (*reading, error) {
 	if at > 0 {

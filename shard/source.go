@@ -3,7 +3,6 @@ package shard
 import (
 	"bytes"
 	"context"
-
 	"io"
 	"slices"
 

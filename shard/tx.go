@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,8 +74,8 @@ func (t *Tx) writable() error {
 // conflictAt is the timestamp that a row to be written must not be younger than.
 func (t *Tx) conflictAt(r *reading) hlc.Timestamp { return r.at }
 
-// reading opens the snapshot of a statement.
-func (t *Tx) reading(ctx context.Context, m message) (*reading, error) {
+// reading opens the snapshot of a statement, not below floor if nobody has chosen it yet.
+func (t *Tx) reading(ctx context.Context, m message, floor hlc.Timestamp) (*reading, error) {
 	at, fixed := m.at, m.fixed
 	if t.o.Isolation == session.RepeatableRead {
 		if t.fixed != 0 {
@@ -85,7 +86,7 @@ func (t *Tx) reading(ctx context.Context, m message) (*reading, error) {
 	if _, leading := t.e.Leading(); !leading {
 		return t.e.readStandby(ctx, at)
 	}
-	r, err := t.e.read(ctx, at, fixed)
+	r, err := t.e.read(ctx, at, floor, fixed)
 	if err == nil && t.o.Isolation == session.RepeatableRead {
 		t.fixed = r.at
 	}
@@ -100,12 +101,15 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 	if m.gid != "" {
 		t.e.enlist(t, m.gid)
 	}
-	if err := t.e.agree(ctx, m, t); err != nil {
-		return nil, err
+	if slices.ContainsFunc(q.Relations, stored) { // only rows have owners: a setting may come ahead of the map's version
+		if err := t.e.agree(ctx, m); err != nil {
+			return nil, err
+		}
 	}
-	mark := t.tx.Mark()
+	mark, first := t.tx.Mark(), t.fixed == 0
+	var floor hlc.Timestamp
 	for {
-		r, err := t.reading(ctx, m)
+		r, err := t.reading(ctx, m, floor)
 		if err != nil {
 			return nil, err
 		}
@@ -115,6 +119,9 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 		}
 		env.Source = &source{e: t.e, t: t, r: r, cells: m.cells}
 		res, err := exec.Run(ctx, q, env)
+		if err == nil && r.chosen {
+			err = ahead(ctx, res)
+		}
 		if err == nil {
 			err = r.check()
 		}
@@ -123,6 +130,11 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 			return res, nil
 		}
 		r.close()
+		if r.decided > 0 && m.at == 0 && first && types.CodeOf(err) == "ZH002" {
+			floor, t.fixed = max(floor, r.decided), 0
+			t.tx.Undo(mark)
+			continue
+		}
 		var newer *txn.NewerError
 		if !errors.As(err, &newer) {
 			return nil, sqlError(err)
@@ -136,6 +148,48 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 		t.e.counters.restarts.Add(1)
 		t.tx.Undo(mark)
 	}
+}
+
+// aheadRows is how many rows of a statement whose snapshot the shard chose are read before
+// the first is shown: what they meet can still have it begin again.
+const aheadRows = 4096
+
+// ahead reads the first rows of a result, or all.
+func ahead(ctx context.Context, res *exec.Result) error {
+	read := &aheadOf{Rows: res.Rows}
+	res.Rows = read
+	for n := 0; n < aheadRows; {
+		batch, err := read.Rows.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			read.ended = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		read.batches = append(read.batches, slices.Clone(batch))
+		n += len(batch)
+	}
+	return nil
+}
+
+// aheadOf gives the rows that were read ahead, then the rest.
+type aheadOf struct {
+	exec.Rows
+	batches [][]types.Row
+	ended   bool
+}
+
+func (a *aheadOf) Next(ctx context.Context) ([]types.Row, error) {
+	switch {
+	case len(a.batches) > 0:
+		batch := a.batches[0]
+		a.batches = a.batches[1:]
+		return batch, nil
+	case a.ended:
+		return nil, io.EOF
+	}
+	return a.Rows.Next(ctx)
 }
 
 // sameSchema refuses to run a plan that was made for another catalog than the snapshot's.
@@ -396,3 +450,5 @@ func (t *Tx) Explain(ctx context.Context, q *plan.Query, analyze bool, env *exec
 		"Execution Time: "+strconv.FormatFloat(float64(time.Since(start).Microseconds())/1000, 'f', 3, 64)+" ms")
 	return lines, nil
 }
+
+func stored(r *catalog.Relation) bool { return !r.Virtual }

@@ -140,6 +140,11 @@ func (p *Partitioner) Route(q []float32, k int, recall float64) (Route, error) {
 		return Route{}, err
 	}
 	ask = max(1, min(ask, len(order)))
+	// The nearest centroid's cell is always asked: a stored vector finds its own row.
+	if at := slices.Index(order, near[0].Cell); at >= ask {
+		order = slices.Insert(slices.Delete(order, at, at+1), ask, near[0].Cell)
+		ask++
+	}
 	cells := slices.Concat(order[:ask:ask], p.retired)
 	return p.finish(Route{Cells: cells, Rest: order[ask:], Reason: reason}), nil
 }

@@ -63,8 +63,10 @@ func clustered(n, dims, groups int, seed uint64) [][]float32 {
 func ownersOf(set *centroids.Set, shards int) cluster.CellSet {
 	owners := cluster.CellSet{Generation: set.Generation}
 	for i, c := range set.Cells {
-		owners.Cells = append(owners.Cells, cluster.CellOwner{Cell: c.ID,
-			Owner: cluster.Owner{Shard: cluster.ShardID(1 + i%shards), Epoch: 1}})
+		owners.Cells = append(owners.Cells, cluster.CellOwner{
+			Cell:  c.ID,
+			Owner: cluster.Owner{Shard: cluster.ShardID(1 + i%shards), Epoch: 1},
+		})
 	}
 	return owners
 }

@@ -97,7 +97,7 @@ func clustered(rows, queries, dims int) *vectors {
 	}
 	v := &vectors{name: "drawn"}
 	for i := range rows + queries {
-		x := draw(centres[r.IntN(len(centres))], 0.4)
+		x := draw(centres[r.IntN(len(centres))], 0.7)
 		if i < rows {
 			v.base = append(v.base, x)
 		} else {
@@ -145,7 +145,7 @@ func copyVectors(t testing.TB, url, table string, rows [][]float32) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var errs = &tail{}
+	errs := &tail{}
 	cmd.Stdout, cmd.Stderr = errs, errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

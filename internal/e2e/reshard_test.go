@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func TestReshard(t *testing.T) {
 	before := [2]string{checksum(t, conn, allFixed), checksum(t, conn, allPlaces)}
 
 	var live ids
-	writes, reads := newLoad(t), newLoad(t)
+	writes, transfers, reads := newLoad(t), newLoad(t), newLoad(t)
 	for range 2 {
 		writes.client(c.url, func(ctx context.Context, conn *pgx.Conn) error {
 			id := live.next.Add(1)
@@ -57,22 +58,25 @@ func TestReshard(t *testing.T) {
 			}
 			return err
 		})
-		writes.client(c.url, b.transfer)
+		transfers.client(c.url, b.transfer)
 	}
 	reads.client(c.url, b.sum)
 	reads.client(c.url, func(ctx context.Context, conn *pgx.Conn) error { return readFixed(ctx, conn, fixedRows) })
 	reads.client(c.url, func(ctx context.Context, conn *pgx.Conn) error { return readNearest(ctx, conn, set) })
-	eventually(t, 30*time.Second, "writes", func() (bool, string) { return writes.done.Load() > 100 && reads.done.Load() > 20, "too few" })
+	eventually(t, 30*time.Second, "writes", func() (bool, string) { return writes.done.Load() > 200 && reads.done.Load() > 200, "too few" })
+	reads.check()
 
 	c.do("add", "4")
 	began := time.Now()
 	out := reshardTo(t, c, 4)
 	took := time.Since(began)
 	time.Sleep(time.Second)
-	writes.stop()
-	reads.stop()
+	for _, l := range []*load{writes, transfers, reads} {
+		l.stop()
+	}
 	writes.check()
 	reads.check()
+	transfers.check("40001") // a transaction that is open for longer than a pause may have to run again
 
 	after := [2]string{checksum(t, conn, allFixed), checksum(t, conn, allPlaces)}
 	if after != before {
@@ -83,11 +87,11 @@ func TestReshard(t *testing.T) {
 	}
 	b.audit(t, conn)
 	balanced(t, conn, "slots", "SELECT slots::bigint FROM helios.shards ORDER BY shard", 1)
-	balanced(t, conn, "cells", "SELECT count(*) FROM helios.cells WHERE table_name LIKE '%places' GROUP BY shard", 1)
+	balancedCells(t, c, places)
 	onTheirOwn(t, c, fixedRows)
 	pause := value[int64](t, conn, "SELECT coalesce(max(pause_ms), 0) FROM helios.reshard_moves")
-	t.Logf("seconds=%.1f longest_pause_ms=%d writes=%d reads=%d %s %s\n%s", took.Seconds(), pause,
-		writes.done.Load(), reads.done.Load(), writes.failures(), reads.failures(), lastLine(out))
+	t.Logf("seconds=%.1f longest_pause_ms=%d writes=%d %s; transfers=%d %s; reads=%d %s\n%s", took.Seconds(), pause, writes.done.Load(), writes.failures(),
+		transfers.done.Load(), transfers.failures(), reads.done.Load(), reads.failures(), lastLine(out))
 }
 
 // reshardTo runs the operator's command to its end.
@@ -153,6 +157,30 @@ func balanced(t *testing.T, conn *pgx.Conn, what, query string, most int64) {
 		t.Errorf("%s are not balanced: %v", what, counts)
 	}
 	t.Logf("%s=%v", what, counts)
+}
+
+// balancedCells wants every shard to hold as many rows of the cells as the others, give or
+// take the largest cell.
+func balancedCells(t *testing.T, c *cluster, want int64) {
+	t.Helper()
+	var rows []int64
+	var sum, largest int64
+	for shard := 1; shard <= 4; shard++ {
+		var held int64
+		for _, n := range column[int64](t, connect(t, c.nodeURL(shard, "a")), "SELECT count(*) FROM places GROUP BY helios_slot") {
+			held += n
+			largest = max(largest, n)
+		}
+		rows = append(rows, held)
+		sum += held
+	}
+	if sum != want {
+		t.Errorf("the shards hold %v rows in cells: %d together, want %d", rows, sum, want)
+	}
+	if slices.Max(rows)-slices.Min(rows) > 2*largest {
+		t.Errorf("rows in cells are not balanced: %v, the largest cell has %d", rows, largest)
+	}
+	t.Logf("cell_rows=%v largest_cell=%d", rows, largest)
 }
 
 // onTheirOwn asks every shard by itself: together they hold each row once.

@@ -138,7 +138,7 @@ func (e *exactVariance) Result(*Context) (types.Value, error) {
 	if numerator.Negative || numerator.IsZero() {
 		return types.NumericInt(0), nil
 	}
-	denominator := apd.New(0, 0)
+	var denominator *apd.Decimal
 	if wide, ok := mulInt64(e.n, divisor); ok {
 		denominator = apd.New(wide, 0)
 	} else {

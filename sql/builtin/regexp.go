@@ -84,11 +84,16 @@ func regexpFlags(flags string) (goFlags string, literal bool, err error) {
 func regexpFault(err error) string {
 	text := err.Error()
 	for _, w := range [][2]string{
-		{"missing closing )", "parentheses () not balanced"}, {"unexpected )", "parentheses () not balanced"},
-		{"missing closing ]", "brackets [] not balanced"}, {"missing argument to repetition", "quantifier operand invalid"},
-		{"invalid nested repetition", "quantifier operand invalid"}, {"invalid repeat count", "invalid repetition count(s)"},
-		{"invalid character class range", "invalid character range"}, {"invalid escape", "invalid escape \\ sequence"},
-		{"trailing backslash", "invalid escape \\ sequence"}, {"expression too large", "regular expression is too complex"},
+		{"missing closing )", "parentheses () not balanced"},
+		{"unexpected )", "parentheses () not balanced"},
+		{"missing closing ]", "brackets [] not balanced"},
+		{"missing argument to repetition", "quantifier operand invalid"},
+		{"invalid nested repetition", "quantifier operand invalid"},
+		{"invalid repeat count", "invalid repetition count(s)"},
+		{"invalid character class range", "invalid character range"},
+		{"invalid escape", "invalid escape \\ sequence"},
+		{"trailing backslash", "invalid escape \\ sequence"},
+		{"expression too large", "regular expression is too complex"},
 	} {
 		if strings.Contains(text, w[0]) {
 			return w[1]

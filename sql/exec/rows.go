@@ -59,7 +59,6 @@ func interrupted(ctx context.Context) error {
 type pipe struct {
 	input Rows
 	each  func(ctx context.Context, batch []types.Row) ([]types.Row, error)
-	end   func() error // at the input's end, may be nil
 }
 
 func (p *pipe) Next(ctx context.Context) ([]types.Row, error) {

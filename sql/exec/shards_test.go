@@ -38,8 +38,6 @@ func (c *cluster) create(stmt sql.Statement) error {
 	return nil
 }
 
-func (c *cluster) catalog() *catalog.Catalog { return c.shards[0].catalog }
-
 // owner is the shard of a key.
 func (c *cluster) owner(key types.Row) int {
 	h := fnv.New32a()

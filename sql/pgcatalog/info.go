@@ -382,8 +382,13 @@ var privilegeWords = []struct {
 	letter byte
 	word   string
 }{
-	{'a', "INSERT"}, {'r', "SELECT"}, {'w', "UPDATE"}, {'d', "DELETE"}, {'D', "TRUNCATE"},
-	{'x', "REFERENCES"}, {'t', "TRIGGER"},
+	{'a', "INSERT"},
+	{'r', "SELECT"},
+	{'w', "UPDATE"},
+	{'d', "DELETE"},
+	{'D', "TRUNCATE"},
+	{'x', "REFERENCES"},
+	{'t', "TRIGGER"},
 }
 
 func (v *View) infoTablePrivileges(s Session, emit func(fields)) {

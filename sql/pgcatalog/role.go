@@ -1,7 +1,6 @@
 package pgcatalog
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -203,9 +202,4 @@ func (v *View) allowed(role types.OID, owner types.OID, acl []catalog.Grant, pub
 		}
 	}
 	return true
-}
-
-// byName orders relations by schema and name.
-func byName(a, b *catalog.Relation) int {
-	return cmp.Or(strings.Compare(a.Schema, b.Schema), strings.Compare(a.Name, b.Name))
 }

@@ -1,7 +1,6 @@
 package pgcatalog
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/heliosdb/helios/sql/catalog"
@@ -312,11 +311,4 @@ func (v *View) rowType(r *catalog.Relation) fields {
 		"typlen": -1, "typtype": byte('c'), "typcategory": byte('C'), "typisdefined": true, "typdelim": byte(','),
 		"typrelid": r.OID, "typalign": byte('d'), "typstorage": byte('x'), "typtypmod": -1,
 	}
-}
-
-// sortedNames gives the schemas of the database in order of their names.
-func (v *View) sortedSchemas() []*catalog.Schema {
-	all := slices.Clone(v.cat.Schemas())
-	slices.SortFunc(all, func(a, b *catalog.Schema) int { return strings.Compare(a.Name, b.Name) })
-	return all
 }

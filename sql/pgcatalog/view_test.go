@@ -95,7 +95,9 @@ func shopRelations() []*catalog.Relation {
 			OID: 17009, Schema: "public", Name: "orders", Kind: catalog.KindTable, RowType: 17010, Comment: "all orders",
 			Columns: []catalog.Column{
 				id, required(col(2, "customer_id", bigint)), with(col(3, "total", types.Type{OID: types.NumericOID, Mod: 655366}), "0"),
-				note, {Num: 5, Name: "tags", Type: types.T(1009), Dims: 1}, col(6, "doc", types.T(types.JSONBOID)),
+				note,
+				{Num: 5, Name: "tags", Type: types.T(1009), Dims: 1},
+				col(6, "doc", types.T(types.JSONBOID)),
 			},
 			PrimaryKey: key(btree(17011, "orders_pkey", catalog.IndexKey{Column: 1}), true),
 			Indexes: []*catalog.Index{

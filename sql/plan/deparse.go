@@ -193,8 +193,8 @@ func (d *deparser) table(rel *catalog.Relation, alias string) *sql.Table {
 // columns are the references to a scan's output columns.
 func scanColumns(n *Scan, alias string) []sql.Expr {
 	var cols []sql.Expr
-	for i, attr := range n.Attrs {
-		name := n.Columns[i].Name
+	for _, attr := range n.Attrs {
+		var name string
 		switch attr {
 		case AttrSlot:
 			name = "helios_slot"

@@ -102,6 +102,10 @@ func (d *deparser) number(e Expr) int {
 }
 
 func (d *deparser) call(e *Call, cols []sql.Expr) sql.Expr {
+	if e.Fn.Volatility == 's' && !readsColumn(e) && !hasSubPlan(e) {
+		// now(), current_user: of the session, and the same on every shard.
+		return &sql.Cast{Arg: &sql.Param{N: d.number(e), At: -1}, Type: d.typeName(types.T(e.Typ.OID)), At: -1}
+	}
 	args := d.exprs(e.Args, cols)
 	switch {
 	case e.Op != "" && len(args) == 1:

@@ -268,7 +268,7 @@ func pruneLock(n *Lock, need columnSet) (Node, mapping) {
 
 // pruneChange keeps the whole old row and the slot in front, as Update and Delete say.
 func pruneChange(n Node) (Node, mapping) {
-	var rel, source = relationOf(n)
+	rel, source := relationOf(n)
 	need := make(columnSet)
 	for i := range len(rel.Columns) + 1 {
 		need[i] = true
