@@ -132,7 +132,7 @@ func readFixed(ctx context.Context, conn *pgx.Conn, rows int) error {
 func readNearest(ctx context.Context, conn *pgx.Conn, set *vectors) error {
 	want := rand.IntN(len(set.base))
 	var got int
-	if err := conn.QueryRow(ctx, "SELECT id FROM places ORDER BY embedding <-> $1::text::vector LIMIT 1", text(set.base[want])).Scan(&got); err != nil {
+	if err := conn.QueryRow(ctx, "SELECT id FROM places ORDER BY embedding <-> $1::vector LIMIT 1", text(set.base[want])).Scan(&got); err != nil {
 		return err
 	}
 	if got != want {
