@@ -20,7 +20,7 @@ type Calls interface {
 	Save(ctx context.Context, job *Job) (abort bool, err error)
 }
 
-// Manager drives reshard jobs: the seeds' ReshardManager. One Manager at a time drives a
+// Manager drives reshard jobs. One Manager at a time drives a
 // job; another one may take it up where the last left it.
 type Manager struct {
 	calls Calls
