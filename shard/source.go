@@ -2,6 +2,7 @@ package shard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -20,6 +21,10 @@ type source struct {
 	t     *Tx
 	r     *reading
 	cells map[types.OID][]uint32 // units that a router restricts a table to
+
+	// version is the ownership that the router had in mind, 0 for none: what the shard owns
+	// must not be newer, else rows of units that left would be missing without a word.
+	version uint64
 }
 
 func (s *source) view() txn.View { return txn.View{Snapshot: s.r.snap, Tx: s.t.tx} }
@@ -79,6 +84,9 @@ func (s *source) units(ctx context.Context, t *table, write bool) (unitSet, erro
 			}
 			set[u] = struct{}{}
 		}
+		if now := s.e.mu.units.version; s.version != 0 && now > s.version {
+			return false, types.Errorf("ZH001", "stale map: version %d is older than the shard's %d", s.version, now)
+		}
 		if restricted && len(set) < len(only) {
 			return false, staleMap(placement.Unit{Space: space}, 0, "this shard does not own all cells that were asked for")
 		}
@@ -107,6 +115,7 @@ type scan struct {
 	units  unitSet
 	need   []bool
 
+	version uint64 // of the ownership that kept has compared last
 	ranges  []keyRange
 	walk    *txn.Iterator // over ranges[0], nil before
 	byIndex *index
@@ -182,13 +191,31 @@ func (c *scan) Next(ctx context.Context) ([]types.Row, error) {
 			out = append(out, shown)
 		}
 	}
-	if err := c.s.r.check(); err != nil {
+	if err := cmp.Or(c.s.r.check(), c.kept()); err != nil {
 		return nil, err
 	}
 	if len(out) == 0 {
 		return nil, io.EOF
 	}
 	return out, nil
+}
+
+// kept holds that every unit of the scan is still here: one that left while the scan was
+// on its way may have lost its rows before they were read.
+func (c *scan) kept() error {
+	c.s.e.mu.Lock()
+	defer c.s.e.mu.Unlock()
+	own := c.s.e.mu.units
+	if own.version == c.version {
+		return nil
+	}
+	for u := range c.units {
+		if x, ok := own.state[u]; ok && x.State == unitGone {
+			return staleMap(u, x.Epoch, "it moved to another shard while it was read")
+		}
+	}
+	c.version = own.version
+	return nil
 }
 
 // nextStored moves to the next key of the ranges.
