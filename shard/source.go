@@ -17,14 +17,11 @@ import (
 
 // source gives and takes the rows of one statement.
 type source struct {
-	e     *Engine
-	t     *Tx
-	r     *reading
-	cells map[types.OID][]uint32 // units that a router restricts a table to
-
-	// version is the ownership that the router had in mind, 0 for none: what the shard owns
-	// must not be newer, else rows of units that left would be missing without a word.
-	version uint64
+	e       *Engine
+	t       *Tx
+	r       *reading
+	version uint64                 // ownership that the router planned with, 0 for none
+	cells   map[types.OID][]uint32 // units that a router restricts a table to
 }
 
 func (s *source) view() txn.View { return txn.View{Snapshot: s.r.snap, Tx: s.t.tx} }
@@ -75,6 +72,11 @@ func (s *source) units(ctx context.Context, t *table, write bool) (unitSet, erro
 	only, restricted := s.cells[t.rel.OID]
 	err := s.e.waitFor(ctx, func() (bool, error) {
 		clear(set)
+		if s.e.mu.leading { // a move may have ended since the statement began, while this waited above all
+			if err := s.e.notBefore(s.version); err != nil {
+				return false, err
+			}
+		}
 		for _, u := range s.e.mu.units.of(space) {
 			if restricted && !slices.Contains(only, u.N) {
 				continue
@@ -83,9 +85,6 @@ func (s *source) units(ctx context.Context, t *table, write bool) (unitSet, erro
 				return false, nil
 			}
 			set[u] = struct{}{}
-		}
-		if now := s.e.mu.units.version; s.version != 0 && now > s.version {
-			return false, types.Errorf("ZH001", "stale map: version %d is older than the shard's %d", s.version, now)
 		}
 		if restricted && len(set) < len(only) {
 			return false, staleMap(placement.Unit{Space: space}, 0, "this shard does not own all cells that were asked for")

@@ -26,6 +26,12 @@ var faults = []fault{
 		first, second := p.crash(rng), b.crash(rng)
 		return func() { first(); second() }
 	}},
+	{"lose the standby's disk", func(s *sim, _ *rand.Rand) func() {
+		_, b := s.primary()
+		b.powerOff()
+		b.newDisk()
+		return b.powerOn
+	}},
 	{"cut off the primary", func(s *sim, _ *rand.Rand) func() {
 		p, b := s.primary()
 		p.holdStore(true)

@@ -129,6 +129,16 @@ func (m *machine) powerOff() {
 	m.mu.files = l.disk.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: share, RNG: m.mu.rng})
 }
 
+// newDisk replaces the disk of a machine that is off.
+func (m *machine) newDisk() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mu.life == nil {
+		m.sim.trace("%s: new disk", m.name)
+		m.mu.files = vfs.NewCrashableMem()
+	}
+}
+
 // powerOffWithin takes the power away before one of the next changes to the disk.
 func (m *machine) powerOffWithin(changes int64) {
 	m.mu.Lock()

@@ -19,13 +19,19 @@ type state struct {
 // node does by itself.
 var horizonKey = []byte("\x01horizon")
 
-func exportState(ctx context.Context, s *shard.Shard) (*state, error) {
+// exportState takes a node's state; of each key only the newest version if others may
+// have been removed as garbage, which each node does in its own time.
+func exportState(ctx context.Context, s *shard.Shard, newest bool) (*state, error) {
 	st := &state{pairs: map[string]string{}}
+	var last []byte
 	err := s.Export(ctx, func(at wal.LSN) error {
 		st.at = at
 		return nil
 	}, func(key, value []byte) error {
-		if !bytes.HasPrefix(key, horizonKey) {
+		prefix := key[:max(0, len(key)-int(key[len(key)-1]))] // the rest is the version
+		again := newest && len(prefix) < len(key) && bytes.Equal(prefix, last)
+		last = append(last[:0], prefix...)
+		if !again && !bytes.HasPrefix(key, horizonKey) {
 			st.pairs[string(key)] = string(value)
 		}
 		return nil

@@ -47,15 +47,21 @@ type workload struct {
 		sync.Mutex
 		last   int64
 		writes []*write
+		seen   map[row]string  // by readers, and where
+		counts map[outcome]int // of increments of the one counter
 	}
 }
 
-func newWorkload(s *sim) *workload { return &workload{sim: s, host: s.net.host("client")} }
+func newWorkload(s *sim) *workload {
+	w := &workload{sim: s, host: s.net.host("client")}
+	w.mu.seen, w.mu.counts = map[row]string{}, map[outcome]int{}
+	return w
+}
 
 const statementTimeout = 4 * time.Second
 
-func (w *workload) connect(ctx context.Context) (*pgconn.PgConn, error) {
-	c, err := pgconn.ParseConfig("host=127.0.0.1 port=5400 user=helios sslmode=disable dbname=" + database)
+func (w *workload) connect(ctx context.Context, addr string) (*pgconn.PgConn, error) {
+	c, err := pgconn.ParseConfig("postgres://helios@" + addr + "/" + database + "?sslmode=disable")
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +71,8 @@ func (w *workload) connect(ctx context.Context) (*pgconn.PgConn, error) {
 }
 
 // do opens a connection for one piece of work and closes it.
-func (w *workload) do(ctx context.Context, f func(*pgconn.PgConn) error) error {
-	conn, err := w.connect(ctx)
+func (w *workload) do(ctx context.Context, addr string, f func(*pgconn.PgConn) error) error {
+	conn, err := w.connect(ctx, addr)
 	if err != nil {
 		return err
 	}
@@ -90,10 +96,12 @@ func run(ctx context.Context, conn *pgconn.PgConn, sql string) (tag string, err 
 }
 
 func (w *workload) create(ctx context.Context) error {
-	return w.do(ctx, func(conn *pgconn.PgConn) error {
+	return w.do(ctx, routerAddr, func(conn *pgconn.PgConn) error {
 		for _, sql := range []string{
 			"CREATE TABLE IF NOT EXISTS keyed (id bigint PRIMARY KEY, writer text)",
 			"CREATE TABLE IF NOT EXISTS loose (id bigint, writer text)",
+			"CREATE TABLE IF NOT EXISTS counter (id bigint PRIMARY KEY, n bigint)",
+			"INSERT INTO counter VALUES (1, 0) ON CONFLICT DO NOTHING",
 		} {
 			if _, err := run(ctx, conn, sql); err != nil {
 				return err
@@ -110,11 +118,23 @@ func (w *workload) probe(ctx context.Context) error {
 	if os.Getenv("HELIOS_SEED") != "" {
 		defer time.AfterFunc(5*time.Second, w.sim.stacks).Stop()
 	}
-	return w.do(ctx, func(conn *pgconn.PgConn) error {
+	return w.do(ctx, routerAddr, func(conn *pgconn.PgConn) error {
 		x := w.begin("probe", "keyed")
 		w.insert(ctx, conn, x)
 		if x.outcome != acked {
 			return errors.New(x.note)
+		}
+		return nil
+	})
+}
+
+// load writes so much that the stores write their memory to disk.
+func (w *workload) load() {
+	_ = w.do(context.Background(), routerAddr, func(conn *pgconn.PgConn) error {
+		for range 16 {
+			x := w.begin("load", "loose")
+			_, err := run(context.Background(), conn, fmt.Sprintf("INSERT INTO loose VALUES (%d, repeat('x', 60000))", x.rows[0].id))
+			w.settle(x, judge(err), err)
 		}
 		return nil
 	})
@@ -125,9 +145,12 @@ func (w *workload) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	for i := range 3 {
-		all.Go(func() { w.client(ctx, stream(w.sim.seed, uint64(10+i)), 60*time.Millisecond, w.writeOnce) })
+		all.Go(func() { w.client(ctx, stream(w.sim.seed, uint64(10+i)), routerAddr, 60*time.Millisecond, w.writeOnce) })
 	}
-	all.Go(func() { w.client(ctx, stream(w.sim.seed, 20), 200*time.Millisecond, w.readOnce) })
+	all.Go(func() { w.client(ctx, stream(w.sim.seed, 20), routerAddr, 200*time.Millisecond, w.readOnce) })
+	for i, m := range w.sim.pair {
+		all.Go(func() { w.client(ctx, stream(w.sim.seed, uint64(30+i)), m.sql, 500*time.Millisecond, w.lookOnce) })
+	}
 	return func() {
 		cancel()
 		all.Wait()
@@ -136,9 +159,9 @@ func (w *workload) start() (stop func()) {
 
 // client works on one connection as long as it lasts, then on another, and rests at most
 // so long in between.
-func (w *workload) client(ctx context.Context, rng *rand.Rand, most time.Duration, work func(ctx context.Context, conn *pgconn.PgConn, rng *rand.Rand)) {
+func (w *workload) client(ctx context.Context, rng *rand.Rand, addr string, most time.Duration, work func(ctx context.Context, conn *pgconn.PgConn, rng *rand.Rand)) {
 	for ctx.Err() == nil {
-		_ = w.do(ctx, func(conn *pgconn.PgConn) error {
+		_ = w.do(ctx, addr, func(conn *pgconn.PgConn) error {
 			for ctx.Err() == nil && !conn.IsClosed() {
 				limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), statementTimeout)
 				work(limited, conn, rng)
@@ -178,7 +201,7 @@ func (w *workload) settle(x *write, o outcome, err error) {
 }
 
 func (w *workload) writeOnce(ctx context.Context, conn *pgconn.PgConn, rng *rand.Rand) {
-	switch rng.IntN(5) {
+	switch rng.IntN(6) {
 	case 0, 1:
 		w.insert(ctx, conn, w.begin("insert", "keyed"))
 	case 2:
@@ -187,7 +210,20 @@ func (w *workload) writeOnce(ctx context.Context, conn *pgconn.PgConn, rng *rand
 		w.insert(ctx, conn, w.begin("insert of three", "keyed", "keyed", "keyed"))
 	case 4:
 		w.transaction(ctx, conn, w.begin("transaction", "keyed", "loose", "keyed"), rng)
+	case 5:
+		w.increment(ctx, conn)
 	}
+}
+
+// increment reads and writes one row that all clients want.
+func (w *workload) increment(ctx context.Context, conn *pgconn.PgConn) {
+	tag, err := run(ctx, conn, "UPDATE counter SET n = n + 1 WHERE id = 1")
+	if err == nil && tag != "UPDATE 1" {
+		w.sim.fail("an increment was answered %q", tag)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.counts[judge(err)]++
 }
 
 func insertText(rows ...row) string {
@@ -248,11 +284,12 @@ func judge(err error) outcome {
 	return unknown
 }
 
-// readOnce holds that a read sees every write that was confirmed before it began.
+// readOnce reads through the router: it sees every write that was confirmed before it
+// began.
 func (w *workload) readOnce(ctx context.Context, conn *pgconn.PgConn, _ *rand.Rand) {
 	want := w.confirmed()
 	for _, table := range []string{"keyed", "loose"} {
-		got, err := readIDs(ctx, conn, table)
+		got, err := w.read(ctx, conn, "the router", table)
 		if err != nil {
 			return
 		}
@@ -262,6 +299,40 @@ func (w *workload) readOnce(ctx context.Context, conn *pgconn.PgConn, _ *rand.Ra
 			}
 		}
 	}
+}
+
+// lookOnce reads from a node directly, primary or standby: what it sees may be old.
+func (w *workload) lookOnce(ctx context.Context, conn *pgconn.PgConn, _ *rand.Rand) {
+	_, _ = w.read(ctx, conn, "a node", "keyed")
+}
+
+// read reads a table, and holds that a write is seen as a whole or not at all. What
+// anybody has seen must stay.
+func (w *workload) read(ctx context.Context, conn *pgconn.PgConn, where, table string) (map[int64]int, error) {
+	got, err := readIDs(ctx, conn, table)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id := range got {
+		if r := (row{table, id}); w.mu.seen[r] == "" {
+			w.mu.seen[r] = where + " at " + w.sim.now()
+		}
+	}
+	for _, x := range w.mu.writes {
+		there, of := 0, 0
+		for _, r := range x.rows {
+			if r.table == table {
+				there += min(1, got[r.id])
+				of++
+			}
+		}
+		if there != 0 && there != of {
+			w.sim.fail("a read from %s sees %d of %d rows of one %s %v", where, there, of, x.what, x.rows)
+		}
+	}
+	return got, nil
 }
 
 func (w *workload) confirmed() (rows []row) {
@@ -295,8 +366,9 @@ func readIDs(ctx context.Context, conn *pgconn.PgConn, table string) (map[int64]
 // check compares what is there in the end with what clients were told.
 func (w *workload) check() {
 	found := map[row]int{}
+	var n int
 	err := w.sim.within(20*time.Second, "the last read", func(ctx context.Context) error {
-		return w.do(ctx, func(conn *pgconn.PgConn) error {
+		return w.do(ctx, routerAddr, func(conn *pgconn.PgConn) error {
 			for _, table := range []string{"keyed", "loose"} {
 				ids, err := readIDs(ctx, conn, table)
 				if err != nil {
@@ -306,7 +378,11 @@ func (w *workload) check() {
 					found[row{table, id}] = n
 				}
 			}
-			return nil
+			results, err := conn.Exec(ctx, "SELECT n FROM counter").ReadAll()
+			if err == nil {
+				n, err = strconv.Atoi(string(results[0].Rows[0][0]))
+			}
+			return err
 		})
 	})
 	if err != nil {
@@ -314,6 +390,14 @@ func (w *workload) check() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if least, most := w.mu.counts[acked], w.mu.counts[acked]+w.mu.counts[unknown]; n < least || n > most {
+		w.sim.fail("the counter is %d: %d increments were confirmed, of %d nobody knows", n, least, most-least)
+	}
+	for r, where := range w.mu.seen {
+		if found[r] == 0 {
+			w.sim.fail("row %d of %s was seen by a reader (%s) and is gone", r.id, r.table, where)
+		}
+	}
 	counts := map[outcome]int{}
 	for _, x := range w.mu.writes {
 		counts[x.outcome]++
@@ -322,7 +406,7 @@ func (w *workload) check() {
 	for r := range found {
 		w.sim.fail("row %d of %s is there, nobody wrote it", r.id, r.table)
 	}
-	w.sim.trace("%d writes confirmed, %d failed, %d unknown", counts[acked], counts[failed], counts[unknown])
+	w.sim.trace("%d writes confirmed, %d failed, %d unknown; %d rows seen by readers", counts[acked], counts[failed], counts[unknown], len(w.mu.seen))
 }
 
 // judgeRows compares one write with what was found, and takes its rows out of that.
