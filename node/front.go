@@ -114,7 +114,7 @@ func (f *front) open(ctx context.Context) error {
 	}
 	o := router.Options{
 		Map: f.current.Load, Refresh: f.refresh, Shards: f.data.shards, Incarnation: incarnation,
-		AssignUnits: f.assign, Procedures: map[string]router.Procedure{}, Functions: setFunctions(procedures.Functions()),
+		AssignUnits: f.assign, Password: newVerifier, Procedures: map[string]router.Procedure{}, Functions: setFunctions(procedures.Functions()),
 		Relations: admin.Relations(), Virtual: views.Rows, Logger: f.log,
 		Limits: router.Limits{FanoutMax: f.o.limits.MaxFanout},
 	}

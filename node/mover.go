@@ -235,7 +235,25 @@ func (v *mover) drain(ctx context.Context, job *reshard.Job, m *reshard.Move, un
 			return event(reshard.Lost), nil //nolint:nilerr // as above
 		}
 	}
+	if err := v.moveSequences(ctx, m, units); err != nil {
+		return reshard.Event{}, err
+	}
 	return v.compare(ctx, job, m, units, reshard.IsDrained)
+}
+
+// moveSequences tells the target how far the sequences of the sealed units have come: the
+// source hands out no more values.
+func (v *mover) moveSequences(ctx context.Context, m *reshard.Move, units string) error {
+	now, _, err := consensus.ClusterMap(v.f.o.store).Load(ctx)
+	if err != nil {
+		return err
+	}
+	marks, err := v.one(ctx, m.From, "SELECT helios.sequence_marks($1, $2::int)", units, strconv.Itoa(now.SlotCount()))
+	if err != nil || marks == "" {
+		return err
+	}
+	_, err = v.one(ctx, m.To, "SELECT helios.sequence_adopt($1)", marks)
+	return err
 }
 
 // flip is the commit point of a move: one compare-and-set makes the target the owner.

@@ -241,3 +241,9 @@ func (p *Placer) Units() []Unit {
 	}
 	return units
 }
+
+// SequenceUnit is the unit that a sequence moves with: its owner hands out the values.
+func SequenceUnit(seq types.OID, slots int) Unit {
+	key := types.AppendCanonical(nil, types.Int(int64(seq)), types.T(types.OIDOID))
+	return Unit{N: uint32(hashring.Slot(hashring.Hash(key), slots))}
+}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/heliosdb/helios/cluster"
-	"github.com/heliosdb/helios/hashring"
+	"github.com/heliosdb/helios/placement"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/types"
 )
@@ -71,8 +71,7 @@ func (b *sequenceBlocks) dropFresh(seq types.OID) bool {
 
 // sequenceShard finds the shard of a sequence.
 func sequenceShard(m *cluster.Map, seq types.OID) (cluster.ShardID, error) {
-	key := types.AppendCanonical(nil, types.Int(int64(seq)), types.T(types.OIDOID))
-	slot := hashring.Slot(hashring.Hash(key), m.SlotCount())
+	slot := placement.SequenceUnit(seq, m.SlotCount()).N
 	if id := m.Slots[slot].Shard; id != cluster.None {
 		return id, nil
 	}
@@ -101,7 +100,7 @@ func (r *Router) refill(ctx context.Context, rel *catalog.Relation, b *sequenceB
 	if _, committed := r.Catalog().ByOID(rel.OID); !committed {
 		return r.startNew(ctx, rel, b, want)
 	}
-	answer, err := r.askSequence(ctx, rel.OID, "SELECT helios.sequence_block($1::oid, $2::bigint)", strconv.FormatInt(want, 10))
+	answer, err := r.askSequence(ctx, rel.OID, "SELECT helios.sequence_block($1::oid, $2::bigint, $3::int)", strconv.FormatInt(want, 10))
 	if err != nil {
 		return err
 	}
@@ -140,7 +139,7 @@ func (r *Router) startNew(ctx context.Context, rel *catalog.Relation, b *sequenc
 
 // setSequence sets the value that a sequence goes on with.
 func (r *Router) setSequence(ctx context.Context, seq types.OID, next int64) error {
-	_, err := r.askSequence(ctx, seq, "SELECT helios.sequence_set($1::oid, $2::bigint)", strconv.FormatInt(next, 10))
+	_, err := r.askSequence(ctx, seq, "SELECT helios.sequence_set($1::oid, $2::bigint, $3::int)", strconv.FormatInt(next, 10))
 	return err
 }
 
@@ -175,7 +174,7 @@ func (r *Router) askSequence(ctx context.Context, seq types.OID, query, arg stri
 		}
 		id, err := sequenceShard(m, seq)
 		if err == nil {
-			answer, err = r.ask(ctx, id, query, textParam(strconv.FormatUint(uint64(seq), 10)), textParam(arg))
+			answer, err = r.ask(ctx, id, query, textParam(strconv.FormatUint(uint64(seq), 10)), textParam(arg), textParam(strconv.Itoa(m.SlotCount())))
 		}
 		if v := judge(err); err == nil || v == final || v == lostAnswer && !strings.Contains(query, "block") {
 			return answer, public(err)

@@ -2,7 +2,6 @@ package shard
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 
 	"github.com/heliosdb/helios/hlc"
@@ -117,70 +116,4 @@ func (s *Shard) sameShards(version uint64) error {
 		return types.Errorf("40001", "could not commit: the set of shards has changed").WithHint("Run the transaction again.")
 	}
 	return nil
-}
-
-// SequenceBlock hands out the next n values of a sequence and returns the first one;
-// none of them, nor anything before, is handed out again after a failover.
-func (s *Shard) SequenceBlock(ctx context.Context, seq types.OID, n int64) (first, count int64, err error) {
-	rel, ok := s.Catalog().ByOID(seq)
-	if !ok || rel.Sequence == nil {
-		return 0, 0, types.Errorf("42P01", "there is no sequence with number %d", seq)
-	}
-	q := rel.Sequence
-	_, err = s.logRecord(ctx, wal.TypeSeqMark, 0, func(hlc.Timestamp) ([]byte, error) {
-		next, used := s.mu.marks[seq]
-		if !used {
-			next = q.Start
-		}
-		first, count = next, n
-		if count, err = blockSize(q.Min, q.Max, q.Increment, next, n, q.Cycle); err != nil {
-			return nil, &types.Error{Code: "2200H", Message: err.Error() + " \"" + rel.Name + "\""}
-		}
-		if count < 0 { // wrap around
-			first, count = q.Min, -count
-			if q.Increment < 0 {
-				first = q.Max
-			}
-		}
-		// The map moves on now: a second block may be drawn before this one is applied.
-		s.mu.marks[seq] = first + count*q.Increment
-		return markPayload(seq, s.mu.marks[seq]), nil
-	})
-	return first, count, err
-}
-
-// SetSequence makes next the value that the sequence hands out next.
-func (s *Shard) SetSequence(ctx context.Context, seq types.OID, next int64) error {
-	_, err := s.logRecord(ctx, wal.TypeSeqMark, 0, func(hlc.Timestamp) ([]byte, error) {
-		s.mu.marks[seq] = next
-		return markPayload(seq, next), nil
-	})
-	return err
-}
-
-func markPayload(seq types.OID, next int64) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(seq))
-	return binary.BigEndian.AppendUint64(b, uint64(next))
-}
-
-// blockSize bounds a block by the sequence's end; a negative size says that the sequence
-// begins again at its other end.
-func blockSize(lowest, highest, increment, next, n int64, cycle bool) (int64, error) {
-	left := int64(0)
-	switch {
-	case increment > 0 && next <= highest:
-		left = (highest-next)/increment + 1
-	case increment < 0 && next >= lowest:
-		left = (next-lowest)/-increment + 1
-	}
-	if left <= 0 {
-		if !cycle {
-			if increment > 0 {
-				return 0, errors.New("nextval: reached maximum value of sequence")
-			}
-			return 0, errors.New("nextval: reached minimum value of sequence")
-		}
-		return -1, nil
-	}
-	return min(n, left), nil
 }

@@ -30,6 +30,9 @@ func (t *Tx) DDL(ctx context.Context, stmt sql.Statement, env *exec.Env) (string
 	if !t.e.whole(t.o.Info) {
 		return "", notHere("changing the schema")
 	}
+	if tag, ok, err := t.e.maintain(stmt); ok {
+		return tag, err
+	}
 	if err := t.lockCatalog(ctx); err != nil {
 		return "", err
 	}
@@ -149,7 +152,7 @@ func (t *Tx) fill(ctx context.Context, before, after *catalog.Catalog, f ddl.Fil
 	case ddl.DropSequence:
 		return nil // its number is never given again, so its mark is never read
 	case ddl.SetSequence:
-		return t.e.SetSequence(ctx, f.Table, f.Value)
+		return t.e.SetSequence(ctx, f.Table, f.Value, 0)
 	}
 	if err := t.tx.Lock(ctx, tableLock(f.Table), txn.Update, txn.Block, 0); err != nil {
 		return err
@@ -404,4 +407,20 @@ func (e *Engine) setPlacement(ctx context.Context, c *conn, args []types.Value) 
 		return types.Null, err
 	}
 	return types.Text(""), t.alter(ctx, before, ddl.Change{Edit: edit})
+}
+
+// maintain runs the statements that change nothing visible. Old versions are collected as
+// the log and the store move on and the planner keeps no statistics, so VACUUM and ANALYZE
+// have nothing to do; CHECKPOINT writes what is in memory to disk.
+func (e *Engine) maintain(stmt sql.Statement) (tag string, ok bool, err error) {
+	switch x := stmt.(type) {
+	case *sql.Analyze:
+		if x.Vacuum {
+			return "VACUUM", true, nil
+		}
+		return "ANALYZE", true, nil
+	case *sql.Checkpoint:
+		return "CHECKPOINT", true, e.store().Flush()
+	}
+	return "", false, nil
 }

@@ -219,11 +219,21 @@ func (e *Engine) agree(ctx context.Context, m message) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, types.Errorf("ZH001", "stale map: the shard has not heard of version %d", m.version))
 	defer cancel()
 	return e.waitFor(ctx, func() (bool, error) {
-		if m.version < e.mu.adopted {
-			return false, types.Errorf("ZH001", "stale map: version %d is older than the shard's %d", m.version, e.mu.adopted)
+		if err := e.notBefore(m.version); err != nil {
+			return false, err
 		}
 		return m.version == e.mu.adopted || !e.mu.leading, nil
 	})
+}
+
+// notBefore refuses a statement planned with an older ownership than the shard's; e.mu is
+// held. The records of a new map are applied before the map counts as adopted, so both are
+// compared.
+func (e *Engine) notBefore(version uint64) error {
+	if own := max(e.mu.adopted, e.mu.units.version); version != 0 && version < own {
+		return types.Errorf("ZH001", "stale map: version %d is older than the shard's %d", version, own)
+	}
+	return nil
 }
 
 // enlist notes that a coordinator may still commit this transaction here.

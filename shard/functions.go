@@ -60,15 +60,25 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 		function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			return types.Text(""), e.ForgetDecisions(ctx, strings.Split(a[0].AsText(), ","))
 		}),
-		function("sequence_block", text, []types.OID{oid, big}, func(ctx context.Context, c *conn, a []types.Value) (types.Value, error) {
+		function("sequence_block", text, []types.OID{oid, big, types.Int4OID}, func(ctx context.Context, c *conn, a []types.Value) (types.Value, error) {
 			if !e.whole(c.info) {
 				return types.Null, notHere("nextval")
 			}
-			first, n, err := e.SequenceBlock(ctx, types.OID(a[0].AsInt()), a[1].AsInt())
+			first, n, err := e.SequenceBlock(ctx, types.OID(a[0].AsInt()), a[1].AsInt(), int(a[2].AsInt()))
 			return types.Text(fmt.Sprintf("%d,%d", first, n)), err
 		}),
-		function("sequence_set", types.VoidOID, []types.OID{oid, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			return types.Text(""), e.SetSequence(ctx, types.OID(a[0].AsInt()), a[1].AsInt())
+		function("sequence_set", types.VoidOID, []types.OID{oid, big, types.Int4OID}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			return types.Text(""), e.SetSequence(ctx, types.OID(a[0].AsInt()), a[1].AsInt(), int(a[2].AsInt()))
+		}),
+		function("sequence_marks", text, []types.OID{text, types.Int4OID}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			units, err := ParseUnits(a[0].AsText())
+			if err != nil {
+				return types.Null, err
+			}
+			return types.Text(e.SequenceMarks(units, int(a[1].AsInt()))), nil
+		}),
+		function("sequence_adopt", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			return types.Text(""), e.AdoptSequences(ctx, a[0].AsText())
 		}),
 		function("catalog_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
 			return types.Int(int64(e.Catalog().Version())), nil
@@ -146,7 +156,7 @@ func (q *sequences) Nextval(seq types.OID) (int64, error) {
 	if !q.e.whole(q.c.info) {
 		return 0, notHere("nextval")
 	}
-	first, _, err := q.e.SequenceBlock(q.e.ctx, seq, 1)
+	first, _, err := q.e.SequenceBlock(q.e.ctx, seq, 1, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -194,7 +204,7 @@ func (q *sequences) Setval(seq types.OID, value int64, called bool) error {
 	if called {
 		value += rel.Sequence.Increment
 	}
-	return q.e.SetSequence(q.e.ctx, seq, value)
+	return q.e.SetSequence(q.e.ctx, seq, value, 0)
 }
 
 // Size answers the size functions: what the whole store takes on disk for the database,

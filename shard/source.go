@@ -16,10 +16,11 @@ import (
 
 // source gives and takes the rows of one statement.
 type source struct {
-	e     *Engine
-	t     *Tx
-	r     *reading
-	cells map[types.OID][]uint32 // units that a router restricts a table to
+	e       *Engine
+	t       *Tx
+	r       *reading
+	version uint64                 // ownership that the router planned with, 0 for none
+	cells   map[types.OID][]uint32 // units that a router restricts a table to
 }
 
 func (s *source) view() txn.View { return txn.View{Snapshot: s.r.snap, Tx: s.t.tx} }
@@ -70,6 +71,11 @@ func (s *source) units(ctx context.Context, t *table, write bool) (unitSet, erro
 	only, restricted := s.cells[t.rel.OID]
 	err := s.e.waitFor(ctx, func() (bool, error) {
 		clear(set)
+		if s.e.mu.leading { // a move may have ended since the statement began, while this waited above all
+			if err := s.e.notBefore(s.version); err != nil {
+				return false, err
+			}
+		}
 		for _, u := range s.e.mu.units.of(space) {
 			if restricted && !slices.Contains(only, u.N) {
 				continue

@@ -123,7 +123,7 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 			r.close()
 			return nil, err
 		}
-		env.Source = &source{e: t.e, t: t, r: r, cells: m.cells}
+		env.Source = &source{e: t.e, t: t, r: r, version: m.version, cells: m.cells}
 		res, err := exec.Run(ctx, q, env)
 		if err == nil && r.chosen {
 			err = ahead(ctx, res)

@@ -210,7 +210,7 @@ var askedPattern = regexp.MustCompile(`shards=(\d+)/(\d+) cells=(\d+)/(\d+)`)
 // recall asks all queries and prints how much of the cluster they asked.
 func recall(t *testing.T, conn *pgx.Conn, set *vectors, name string) float64 {
 	t.Helper()
-	const query = "SELECT id FROM items ORDER BY embedding <-> $1::text::vector LIMIT 10"
+	const query = "SELECT id FROM items ORDER BY embedding <-> $1::vector LIMIT 10"
 	hits := 0
 	began := time.Now()
 	for i, q := range set.queries {

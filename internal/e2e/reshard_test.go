@@ -45,6 +45,7 @@ func TestReshard(t *testing.T) {
 	mustExec(t, conn, "CREATE TABLE live (id bigint PRIMARY KEY, note text)")
 	b := newBank(t, conn, 60)
 	const allFixed, allPlaces = "SELECT * FROM fixed ORDER BY id", "SELECT * FROM places ORDER BY id"
+	firstValues := drawSequences(t, conn)
 	before := [2]string{checksum(t, conn, allFixed), checksum(t, conn, allPlaces)}
 
 	var live ids
@@ -84,6 +85,11 @@ func TestReshard(t *testing.T) {
 	}
 	if lost := live.missing(t, conn, "live"); len(lost) > 0 {
 		t.Errorf("%d of %d acknowledged rows are lost, such as %d", len(lost), live.count(), lost[0])
+	}
+	for i, v := range drawSequences(t, conn) {
+		if v <= firstValues[i] {
+			t.Errorf("sequence %d gave %d, and then %d again", i, firstValues[i], v)
+		}
 	}
 	b.audit(t, conn)
 	balanced(t, conn, "slots", "SELECT slots::bigint FROM helios.shards ORDER BY shard", 1)
@@ -132,7 +138,7 @@ func readFixed(ctx context.Context, conn *pgx.Conn, rows int) error {
 func readNearest(ctx context.Context, conn *pgx.Conn, set *vectors) error {
 	want := rand.IntN(len(set.base))
 	var got int
-	if err := conn.QueryRow(ctx, "SELECT id FROM places ORDER BY embedding <-> $1::text::vector LIMIT 1", text(set.base[want])).Scan(&got); err != nil {
+	if err := conn.QueryRow(ctx, "SELECT id FROM places ORDER BY embedding <-> $1::vector LIMIT 1", text(set.base[want])).Scan(&got); err != nil {
 		return err
 	}
 	if got != want {
@@ -197,4 +203,16 @@ func onTheirOwn(t *testing.T, c *cluster, want int64) {
 		t.Errorf("the shards hold %v rows: %d together, want %d", counts, sum, want)
 	}
 	t.Logf("rows=%v", counts)
+}
+
+// drawSequences takes more values of each of some sequences than a router keeps, and gives
+// the last of each.
+func drawSequences(t *testing.T, conn *pgx.Conn) []int64 {
+	t.Helper()
+	last := make([]int64, 16)
+	for i := range last {
+		mustExec(t, conn, fmt.Sprintf("CREATE SEQUENCE IF NOT EXISTS seq%d", i))
+		last[i] = value[int64](t, conn, fmt.Sprintf("SELECT max(nextval('seq%d')) FROM generate_series(1, 40)", i))
+	}
+	return last
 }
