@@ -2,6 +2,7 @@ package shard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -113,6 +114,7 @@ type scan struct {
 	units  unitSet
 	need   []bool
 
+	version uint64 // of the ownership that kept has compared last
 	ranges  []keyRange
 	walk    *txn.Iterator // over ranges[0], nil before
 	byIndex *index
@@ -188,13 +190,31 @@ func (c *scan) Next(ctx context.Context) ([]types.Row, error) {
 			out = append(out, shown)
 		}
 	}
-	if err := c.s.r.check(); err != nil {
+	if err := cmp.Or(c.s.r.check(), c.kept()); err != nil {
 		return nil, err
 	}
 	if len(out) == 0 {
 		return nil, io.EOF
 	}
 	return out, nil
+}
+
+// kept holds that every unit of the scan is still here: one that left while the scan was
+// on its way may have lost its rows before they were read.
+func (c *scan) kept() error {
+	c.s.e.mu.Lock()
+	defer c.s.e.mu.Unlock()
+	own := c.s.e.mu.units
+	if own.version == c.version {
+		return nil
+	}
+	for u := range c.units {
+		if x, ok := own.state[u]; ok && x.State == unitGone {
+			return staleMap(u, x.Epoch, "it moved to another shard while it was read")
+		}
+	}
+	c.version = own.version
+	return nil
 }
 
 // nextStored moves to the next key of the ranges.

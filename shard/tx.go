@@ -75,7 +75,9 @@ func (t *Tx) writable() error {
 func (t *Tx) conflictAt(r *reading) hlc.Timestamp { return r.at }
 
 // reading opens the snapshot of a statement, not below floor if nobody has chosen it yet.
-func (t *Tx) reading(ctx context.Context, m message, floor hlc.Timestamp) (*reading, error) {
+// A router that reads rows takes this node for the primary: by an old map it may be a
+// standby by now, or one that has just been started and is behind.
+func (t *Tx) reading(ctx context.Context, m message, floor hlc.Timestamp, rows bool) (*reading, error) {
 	at, fixed := m.at, m.fixed
 	if t.o.Isolation == session.RepeatableRead {
 		if t.fixed != 0 {
@@ -84,6 +86,9 @@ func (t *Tx) reading(ctx context.Context, m message, floor hlc.Timestamp) (*read
 		fixed = true
 	}
 	if _, leading := t.e.Leading(); !leading {
+		if rows && t.c.info.Login == RouterRole {
+			return nil, errNotPrimary()
+		}
 		return t.e.readStandby(ctx, at)
 	}
 	r, err := t.e.read(ctx, at, floor, fixed)
@@ -101,7 +106,8 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 	if m.gid != "" {
 		t.e.enlist(t, m.gid)
 	}
-	if slices.ContainsFunc(q.Relations, stored) { // only rows have owners: a setting may come ahead of the map's version
+	rows := slices.ContainsFunc(q.Relations, stored)
+	if rows { // only rows have owners: a setting may come ahead of the map's version
 		if err := t.e.agree(ctx, m); err != nil {
 			return nil, err
 		}
@@ -109,7 +115,7 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 	mark, first := t.tx.Mark(), t.fixed == 0
 	var floor hlc.Timestamp
 	for {
-		r, err := t.reading(ctx, m, floor)
+		r, err := t.reading(ctx, m, floor, rows)
 		if err != nil {
 			return nil, err
 		}
