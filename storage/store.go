@@ -107,7 +107,7 @@ func Open(opts Options) (*Store, error) {
 // default is its oldest.
 func pebbleOptions(opts Options, cache *pebble.Cache) *pebble.Options {
 	o := &pebble.Options{
-		FS: opts.FS, Cache: cache, Comparer: comparer,
+		FS: markerFS{opts.FS}, Cache: cache, Comparer: comparer,
 		FormatMajorVersion:          pebble.FormatNewest,
 		DisableWAL:                  true,
 		MemTableSize:                memTableBytes,
