@@ -238,7 +238,8 @@ func (l *Log) WaitFlushed(ctx context.Context, lsn LSN) error {
 }
 
 // groupOf returns the channel that closes when the group that ends at or above lsn is
-// through.
+// through; it is closed already if that was so before the latch was taken: the group that
+// gathers now may never be written.
 func (l *Log) groupOf(lsn LSN) (<-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -247,11 +248,19 @@ func (l *Log) groupOf(lsn LSN) (<-chan struct{}, error) {
 		return nil, l.mu.err
 	case lsn > l.mu.end.lsn:
 		return nil, fmt.Errorf("%w: %v, the end is %v", ErrBeyondEnd, lsn, l.mu.end.lsn)
+	case lsn <= l.Flushed():
+		return throughAlready, nil
 	case l.mu.flight != nil && lsn <= l.mu.flight.end:
 		return l.mu.flight.done, nil
 	}
 	return l.mu.pending.done, nil
 }
+
+var throughAlready = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // Flushed returns the LSN below which everything is on this node's disk.
 func (l *Log) Flushed() LSN { return LSN(l.flushed.Load()) }

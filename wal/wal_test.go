@@ -369,3 +369,20 @@ func (d *slowDisk) release() {
 		d.mu.held = nil
 	}
 }
+
+// TestGroupThrough holds that whoever asks for a group that went through since it last
+// looked does not wait for the next one, which may never come.
+func TestGroupThrough(t *testing.T) {
+	l := openTest(t, vfs.NewMem())
+	end := mustAppend(t, l, 0, TypeTxn, []byte("x"))
+	mustFlush(t, l)
+	done, err := l.groupOf(end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-done:
+	default:
+		t.Error("the group of a flushed record is not through")
+	}
+}
