@@ -36,7 +36,7 @@ func describe(t *testing.T, f *File) string {
 		}
 		fmt.Fprintf(&out, "shard %s\n", text)
 	}
-	fmt.Fprintf(&out, "limits %+v\ntls %+v\n", f.Limits, f.TLS)
+	fmt.Fprintf(&out, "limits %+v\n", f.Limits)
 	return out.String()
 }
 

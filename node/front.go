@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type frontOptions struct {
 	world    World
 	id       string
 	listen   string
+	http     string // address of health and metrics; "" for none
 	store    consensus.Store
 	database string
 	secret   string
@@ -49,6 +51,7 @@ type front struct {
 	data    *forwarder // the router's: its connections know an ownership version
 	router  *router.Router
 	wire    *pgwire.Server
+	web     *http.Server // nil without an HTTP port
 	addr    string
 	started time.Time
 
@@ -99,7 +102,8 @@ func (f *front) open(ctx context.Context) error {
 	if f.peers, err = newPeers(f.o.world, f.o.secret, f.o.database, f.current.Load); err != nil {
 		return err
 	}
-	if f.data, err = newPeers(f.o.world, f.o.secret, f.o.database, f.current.Load); err != nil {
+	bounds := remote.Options{ConnsMax: f.o.limits.PoolSize}
+	if f.data, err = newForwarder(f.o.world, f.o.secret, f.o.database, f.current.Load, bounds); err != nil {
 		return err
 	}
 	incarnation, err := consensus.NextIncarnation(ctx, f.o.store)
@@ -128,6 +132,11 @@ func (f *front) open(ctx context.Context) error {
 		return err
 	}
 	views.Catalog = f.router.Catalog
+	if f.o.http != "" {
+		if err := f.openHTTP(views); err != nil {
+			return err
+		}
+	}
 	return f.openSQL()
 }
 
@@ -151,6 +160,25 @@ func (f *front) openSQL() error {
 	return err
 }
 
+// openHTTP serves health and metrics.
+func (f *front) openHTTP(source admin.Source) error {
+	handler, err := admin.NewHandler(source)
+	if err != nil {
+		return err
+	}
+	l, err := listen(f.o.world, f.o.http, "HTTP")
+	if err != nil {
+		return err
+	}
+	f.web = &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	f.threads.Go(func() {
+		if err := f.web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			f.fail(fmt.Errorf("HTTP port: %w", err))
+		}
+	})
+	return nil
+}
+
 func (f *front) isSuperuser(user string) bool {
 	role, ok := f.router.Catalog().Role(user)
 	return ok && role.Superuser
@@ -158,10 +186,15 @@ func (f *front) isSuperuser(user string) bool {
 
 func (f *front) serve(l net.Listener) {
 	if err := f.wire.Serve(f.ctx, l); err != nil && f.ctx.Err() == nil {
-		select {
-		case f.failed <- fmt.Errorf("SQL port: %w", err):
-		default:
-		}
+		f.fail(fmt.Errorf("SQL port: %w", err))
+	}
+}
+
+// fail tells what ended the router; the first failure counts.
+func (f *front) fail(err error) {
+	select {
+	case f.failed <- err:
+	default:
 	}
 }
 
@@ -276,6 +309,9 @@ func (f *front) stop() {
 	f.cancel()
 	if f.wire != nil {
 		f.wire.Close()
+	}
+	if f.web != nil {
+		f.web.Close() //nolint:errcheck // its connections are cut: nobody is left to tell
 	}
 	f.threads.Wait()
 	if f.router != nil {

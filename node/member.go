@@ -18,6 +18,7 @@ import (
 	"github.com/heliosdb/helios/consensus"
 	"github.com/heliosdb/helios/ha"
 	"github.com/heliosdb/helios/pgwire"
+	"github.com/heliosdb/helios/remote"
 	"github.com/heliosdb/helios/reshard"
 	"github.com/heliosdb/helios/router"
 	"github.com/heliosdb/helios/rpc"
@@ -126,7 +127,7 @@ func (m *member) build() error {
 		return err
 	}
 	m.forward = peers
-	if m.users, err = newForwarder(o.world, o.secret, o.database, m.current.Load, map[string]string{shard.ForwardedSetting: "on"}); err != nil {
+	if m.users, err = newForwarder(o.world, o.secret, o.database, m.current.Load, remote.Options{Settings: map[string]string{shard.ForwardedSetting: "on"}}); err != nil {
 		return err
 	}
 	m.shard, err = shard.Open(shard.Options{

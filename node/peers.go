@@ -28,12 +28,13 @@ var _ shard.Peers = (*forwarder)(nil)
 const hold = 30 * time.Second
 
 func newPeers(w World, secret, database string, current func() *cluster.Map) (*forwarder, error) {
-	return newForwarder(w, secret, database, current, nil)
+	return newForwarder(w, secret, database, current, remote.Options{})
 }
 
-// newForwarder makes one whose connections start with settings.
-func newForwarder(w World, secret, database string, current func() *cluster.Map, settings map[string]string) (*forwarder, error) {
-	client, err := remote.NewClient(remote.Options{User: shard.RouterRole, Password: secret, Dial: w.Dial, Settings: settings})
+// newForwarder makes one whose connections have settings or bounds of their own.
+func newForwarder(w World, secret, database string, current func() *cluster.Map, o remote.Options) (*forwarder, error) {
+	o.User, o.Password, o.Dial = shard.RouterRole, secret, w.Dial
+	client, err := remote.NewClient(o)
 	if err != nil {
 		return nil, err
 	}

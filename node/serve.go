@@ -267,7 +267,7 @@ func Router(ctx context.Context, o RouterOptions) error {
 		listen = "127.0.0.1:5432"
 	}
 	f, err := startFront(ctx, frontOptions{
-		world: World{Logger: log}, id: "router", listen: listen, store: store, database: databaseName(),
+		world: World{Logger: log}, id: "router", listen: listen, http: file.HTTP, store: store, database: databaseName(),
 		secret: secret, first: first, limits: file.Limits,
 	})
 	if err != nil {
