@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,12 @@ func function(name string, ret types.OID, args []types.OID, f func(ctx context.C
 // ownFunctions are what routers and other shards call; every one is plain SQL, so that
 // an operator can call it, too.
 func (e *Engine) ownFunctions() []*builtin.Func {
-	text, big, oid := types.TextOID, types.Int8OID, types.OIDOID
+	return slices.Concat(e.statementFunctions(), e.outcomeFunctions(), e.sequenceFunctions(), e.moveFunctions())
+}
+
+// statementFunctions go with a router's statements: what a shard is told and what it tells.
+func (e *Engine) statementFunctions() []*builtin.Func {
+	text, big := types.TextOID, types.Int8OID
 	return []*builtin.Func{
 		function("ctx", types.VoidOID, []types.OID{text}, func(_ context.Context, c *conn, a []types.Value) (types.Value, error) {
 			return types.Text(""), c.tell(a[0].AsText())
@@ -49,6 +55,31 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 			}
 			return types.Int(int64(e.Visible())), nil
 		}),
+		function("catalog_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			return types.Int(int64(e.Catalog().Version())), nil
+		}),
+		function("map_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return types.Int(int64(e.mu.adopted)), nil
+		}),
+		function("log_end", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			return types.Int(int64(e.log.End())), e.serving()
+		}),
+		function("lock_catalog", types.VoidOID, nil, func(ctx context.Context, c *conn, _ []types.Value) (types.Value, error) {
+			t := c.tx()
+			if t == nil {
+				return types.Null, types.Errorf("25P01", "helios.lock_catalog needs a transaction")
+			}
+			return types.Text(""), t.lockCatalog(ctx)
+		}),
+	}
+}
+
+// outcomeFunctions are for distributed transactions that somebody lost sight of.
+func (e *Engine) outcomeFunctions() []*builtin.Func {
+	text, big := types.TextOID, types.Int8OID
+	return []*builtin.Func{
 		function("outcome", text, []types.OID{text, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			o, err := e.Outcome(ctx, a[0].AsText(), hlc.Timestamp(max(0, a[1].AsInt())))
 			return types.Text(o.String()), err
@@ -60,6 +91,13 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 		function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			return types.Text(""), e.ForgetDecisions(ctx, strings.Split(a[0].AsText(), ","))
 		}),
+	}
+}
+
+// sequenceFunctions hand out values and move a sequence with its slot.
+func (e *Engine) sequenceFunctions() []*builtin.Func {
+	text, big, oid := types.TextOID, types.Int8OID, types.OIDOID
+	return []*builtin.Func{
 		function("sequence_block", text, []types.OID{oid, big, types.Int4OID}, func(ctx context.Context, c *conn, a []types.Value) (types.Value, error) {
 			if !e.whole(c.info) {
 				return types.Null, notHere("nextval")
@@ -80,9 +118,13 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 		function("sequence_adopt", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			return types.Text(""), e.AdoptSequences(ctx, a[0].AsText())
 		}),
-		function("catalog_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
-			return types.Int(int64(e.Catalog().Version())), nil
-		}),
+	}
+}
+
+// moveFunctions are the steps of a move at its source and target.
+func (e *Engine) moveFunctions() []*builtin.Func {
+	text, big, oid := types.TextOID, types.Int8OID, types.OIDOID
+	return []*builtin.Func{
 		function("set_placement", types.VoidOID, []types.OID{oid, text, types.Int4OID, types.ByteaOID}, e.setPlacement),
 		function("seal", big, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			units, err := ParseUnits(a[0].AsText())
@@ -119,21 +161,6 @@ func (e *Engine) ownFunctions() []*builtin.Func {
 		function("owns", types.BoolOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			units, err := ParseUnits(a[0].AsText())
 			return types.Bool(err == nil && e.Owns(units)), err
-		}),
-		function("log_end", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
-			return types.Int(int64(e.log.End())), e.serving()
-		}),
-		function("map_version", big, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			return types.Int(int64(e.mu.adopted)), nil
-		}),
-		function("lock_catalog", types.VoidOID, nil, func(ctx context.Context, c *conn, _ []types.Value) (types.Value, error) {
-			t := c.tx()
-			if t == nil {
-				return types.Null, types.Errorf("25P01", "helios.lock_catalog needs a transaction")
-			}
-			return types.Text(""), t.lockCatalog(ctx)
 		}),
 		function("drop_units", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			units, err := ParseUnits(a[0].AsText())
