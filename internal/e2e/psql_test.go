@@ -4,7 +4,11 @@ package e2e
 
 import (
 	"bufio"
+	"errors"
 	"flag"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +43,28 @@ func TestFirstDay(t *testing.T) {
 	}
 	copied(t, c)
 	cancelled(t, c)
+	watched(t, c)
+}
+
+// watched reads the router's HTTP port as an orchestrator and Prometheus do.
+func watched(t *testing.T, c *cluster) {
+	t.Helper()
+	for path, want := range map[string]string{
+		"/ready": `"status": "ready"`, "/health": `"status": "healthy"`, "/metrics": "\nhelios_", "/nodes": `"s3b"`,
+	} {
+		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", c.port+8, path))
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err := errors.Join(err, resp.Body.Close()); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s: status %d, %q is not in\n%.400s", path, resp.StatusCode, want, body)
+		}
+	}
 }
 
 // firstDifference shows the lines around the first one that differs.
