@@ -23,6 +23,7 @@ FORCE:
 test: lint
 	$(GO) test -race -timeout 20m ./...
 	$(GO) test -timeout 10m -run TestSeeds ./internal/simtest
+	$(GO) test -timeout 10m -run TestRecall ./vectorpart
 	$(GO) test -timeout 10m -tags chaosbug -run TestFindsBrokenBuild ./internal/simtest
 	$(MAKE) e2e
 
