@@ -24,10 +24,12 @@ func (t *Tx) Commit(ctx context.Context) error {
 	t.closeStreams()
 	defer t.end()
 	var err error
-	switch len(t.order) {
-	case 0:
+	switch {
+	case t.prepared:
+		err = t.commitPrepared(ctx)
+	case len(t.order) == 0:
 		return nil
-	case 1:
+	case len(t.order) == 1:
 		err = t.commitOne(ctx, t.links[t.order[0]])
 	default:
 		err = t.commitSeveral(ctx)
@@ -78,10 +80,16 @@ func (t *Tx) commitSeveral(ctx context.Context) error {
 			return err
 		}
 	}
+	d, effects := t.newDriver(ctx)
+	return d.run(effects)
+}
+
+// newDriver begins a two-phase commit; the effects are the prepares.
+func (t *Tx) newDriver(ctx context.Context) (*driver, []twophase.Effect) {
 	t.r.stats.distributed.Add(1)
 	c, effects := twophase.New(t.name(), t.order[1:])
 	d := &driver{t: t, r: t.r, ctx: ctx, coordinator: c, events: make(chan twophase.Event, len(t.order)+1)}
-	return d.run(effects)
+	return d, effects
 }
 
 // driver turns the effects of a coordinator into statements and their answers into
@@ -169,12 +177,19 @@ func (d *driver) start(f func() twophase.Event) {
 // prepare makes a participant's part durable.
 func (d *driver) prepare(id cluster.ShardID) twophase.Event {
 	l := d.t.links[id]
-	err := l.exec(d.ctx, "PREPARE TRANSACTION "+sql.QuoteLiteral(d.coordinator.GID.String()))
+	return l.preparedWith(l.exec(d.ctx, d.t.prepareOrder().SQL))
+}
+
+// preparedWith tells what a flight that ended with PREPARE TRANSACTION, and with err, means.
+func (l *link) preparedWith(err error) twophase.Event {
+	id := l.shard
 	switch {
-	case err == nil && l.conn.TxStatus() == 'I':
+	case err == nil && l.open && l.conn.TxStatus() == 'I':
 		return twophase.Event{Kind: twophase.Prepared, Shard: id, Time: l.hear()}
 	case err == nil:
 		return twophase.Event{Kind: twophase.PrepareFailed, Shard: id, Err: errLostSession(id)}
+	case !l.dead && l.conn.TxStatus() == 'E': // it did not come to the PREPARE
+		return twophase.Event{Kind: twophase.PrepareFailed, Shard: id, Err: err}
 	}
 	switch judge(err) {
 	case lostAnswer:

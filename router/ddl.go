@@ -83,7 +83,7 @@ func (t *Tx) define(ctx context.Context, stmt sql.Statement, env *exec.Env) (str
 	after := d.change.Edit.Catalog().WithVirtual(t.r.catalogs.relations)
 	if err := d.send(ctx, after); err != nil {
 		if t.draft == nil && len(t.order) == len(d.s.mu.fresh) {
-			d.s.undo(ctx)
+			d.s.undo(ctx, false)
 		}
 		return "", err
 	}

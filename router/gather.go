@@ -146,6 +146,14 @@ func (gr *gatherRows) start(ctx context.Context) error {
 func (gr *gatherRows) ask(ctx context.Context, targets []target) error {
 	s := gr.s
 	s.r.stats.flights.Add(1)
+	if gr.write && s.alone && len(targets) > 1 && !s.t.apart && wholeStatement(s.q.Root, gr.g) {
+		s.together = true
+		for _, t := range targets { // in order: the first is the owner
+			if _, err := s.link(ctx, t.shard, true); err != nil {
+				return err
+			}
+		}
+	}
 	first := len(gr.streams)
 	gr.streams = append(gr.streams, make([]*stream, len(targets))...)
 	errs := make([]error, len(targets))
@@ -184,7 +192,11 @@ func (gr *gatherRows) askOne(ctx context.Context, t target, shards int) (*stream
 		s.committed = true
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	rows, lead, err := l.send(ctx, s.zone, s.t.savepoints, []order{{s.message(l, t.cells), gr.order}})
+	orders := []order{{s.message(l, t.cells), gr.order}}
+	if s.together && t.shard != s.t.order[0] {
+		orders = append(orders, order{message{ownership: s.m.Ownership}, s.t.prepareOrder()})
+	}
+	rows, lead, err := l.send(ctx, s.zone, s.t.savepoints, orders)
 	if err != nil {
 		cancel()
 		if !l.bound {

@@ -11,6 +11,7 @@ import (
 	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/remote"
 	"github.com/heliosdb/helios/sql"
+	"github.com/heliosdb/helios/twophase"
 	"github.com/heliosdb/helios/types"
 )
 
@@ -25,6 +26,7 @@ type link struct {
 	saved  int      // savepoints of the transaction that the shard has heard of
 	mark   bool     // the next flight makes a savepoint for the running statement
 	marked bool     // it has been made
+	err    error    // of the last flight
 	queued []string // statements to send ahead of the next flight
 	stream *stream  // rows that are still being read from it
 }
@@ -51,7 +53,7 @@ func (l *link) told() *told {
 type message struct {
 	ownership uint64
 	at        hlc.Timestamp // 0: the shard chooses
-	fixed     bool
+	mode      snapshotMode
 	gid       string
 	schema    uint64
 	cells     cellChoice
@@ -59,6 +61,15 @@ type message struct {
 
 // cellChoice restricts reads of vector-placed tables to cells, by table.
 type cellChoice map[types.OID][]uint32
+
+// snapshotMode says what a shard does when it meets a version above the snapshot.
+type snapshotMode uint8
+
+const (
+	fresh  snapshotMode = iota // one that was there at the beginning: run again above it
+	fixed                      // REPEATABLE READ: pass over it; to write there is 40001
+	pinned                     // pass over it, since the snapshot is complete; to write there: run again above it
+)
 
 // text writes the fields that the shard does not know yet; "" if there are none.
 func (m message) text(known uint64) string {
@@ -74,8 +85,8 @@ func (m message) text(known uint64) string {
 	}
 	if m.at != 0 {
 		field("t", strconv.FormatUint(uint64(m.at), 10))
-		if m.fixed {
-			field("f", "1")
+		if m.mode != fresh {
+			field("f", strconv.Itoa(int(m.mode)))
 		}
 	}
 	if m.gid != "" {
@@ -130,7 +141,7 @@ func (l *link) flight(zone string, savepoints []string, orders []order) (all []r
 			add("SAVEPOINT " + sql.QuoteIdent(name))
 		}
 		if l.mark {
-			add("SAVEPOINT " + markName)
+			add("SAVEPOINT " + twophase.StatementMark)
 			l.mark, l.marked = false, true
 		}
 	}
@@ -200,6 +211,7 @@ func (l *link) hear() hlc.Timestamp {
 
 // failed notes what an error means for the connection.
 func (l *link) failed(err error) error {
+	l.err = err
 	if err == nil {
 		return nil
 	}

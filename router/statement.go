@@ -13,6 +13,7 @@ import (
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/sql/exec"
 	"github.com/heliosdb/helios/sql/plan"
+	"github.com/heliosdb/helios/twophase"
 	"github.com/heliosdb/helios/types"
 )
 
@@ -29,15 +30,16 @@ type statement struct {
 	q      *plan.Query
 	env    *exec.Env
 	m      *cluster.Map
-	pinned bool // gather the snapshot from all primaries
+	gather bool // the snapshot from all primaries
 
 	zone      string
 	schema    uint64 // catalog version of the plan, 0 while the transaction has its own
 	at        hlc.Timestamp
-	fixed     bool
+	mode      snapshotMode
 	partial   partial
 	committed bool // a write was sent that commits by itself
 	alone     bool // nothing but this statement is in its transaction
+	together  bool // its shards prepare with the statement
 
 	known []target // of the only Gather, when choose has found them
 
@@ -87,7 +89,7 @@ func (s *statement) run(ctx context.Context) (*exec.Result, error) {
 		return res, nil
 	}
 	limit := 0 // rows are let through once the first have come
-	if s.at != 0 && !s.fixed {
+	if s.at != 0 && s.mode == fresh {
 		limit = s.r.o.Limits.BufferBytes
 	}
 	if !s.q.ReadOnly {
@@ -169,21 +171,20 @@ func (s *statement) choose(ctx context.Context) error {
 			return err
 		}
 		if one {
-			if s.pinned { // the shard has told above what it has to be
+			if s.gather { // the shard has told above what it has to be
 				s.at = s.r.Heard()
 			}
 			return nil
 		}
 	}
-	if s.at = max(s.r.Heard(), s.t.s.lastCommit()); s.at != 0 && !s.pinned {
+	if s.at = max(s.r.Heard(), s.t.s.lastCommit()); s.at != 0 && !s.gather {
 		return nil
 	}
 	var err error
 	if s.at, s.partial, err = s.r.snapshot(ctx); err != nil {
 		return err
 	}
-	// A writing statement may still have to go above a version that somebody commits now.
-	s.fixed = s.q.ReadOnly
+	s.mode = pinned
 	return nil
 }
 
@@ -199,7 +200,7 @@ func (s *statement) chooseFixed(ctx context.Context, gather *plan.Gather, severa
 			if len(targets) == 1 {
 				t.scope = targets[0].shard
 				t.fixed, err = s.r.visible(ctx, t.scope)
-				s.at, s.fixed = t.fixed, true
+				s.at, s.mode = t.fixed, fixed
 				return err
 			}
 		}
@@ -208,7 +209,7 @@ func (s *statement) chooseFixed(ctx context.Context, gather *plan.Gather, severa
 		}
 		t.fixed = max(t.fixed, t.s.lastCommit())
 	}
-	s.at, s.fixed, s.partial = t.fixed, true, t.partial
+	s.at, s.mode, s.partial = t.fixed, fixed, t.partial
 	return nil
 }
 
@@ -268,9 +269,9 @@ func readsOuter(list []plan.Expr) bool {
 
 // message is what is said ahead of each order of the statement to a shard.
 func (s *statement) message(l *link, cells cellChoice) message {
-	m := message{ownership: s.m.Ownership, at: s.at, fixed: s.fixed, schema: s.schema, cells: cells}
+	m := message{ownership: s.m.Ownership, at: s.at, mode: s.mode, schema: s.schema, cells: cells}
 	if s.partial[l.shard] {
-		m.fixed = false
+		m.mode = fresh
 	}
 	if l.bound {
 		m.gid = s.t.gid()
@@ -297,6 +298,7 @@ func (s *statement) link(ctx context.Context, id cluster.ShardID, write bool) (*
 		return l, err
 	}
 	l.bound = true
+	l.mark = s.mayRestart() && !s.together
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.t.seq == 0 {
@@ -307,6 +309,10 @@ func (s *statement) link(ctx context.Context, id cluster.ShardID, write bool) (*
 	return l, nil
 }
 
+// mayRestart tells whether a shard may ask to run the statement again above a version that
+// it has met.
+func (s *statement) mayRestart() bool { return s.at != 0 && s.mode != fixed }
+
 // reuse notes how the statement can be undone on a shard where the transaction has worked
 // before: by a savepoint of its own if it may have to run again.
 func (s *statement) reuse(l *link, write bool) {
@@ -314,7 +320,7 @@ func (s *statement) reuse(l *link, write bool) {
 	defer s.mu.Unlock()
 	switch {
 	case l.marked || slices.Contains(s.mu.fresh, l):
-	case write && s.at != 0 && !s.fixed:
+	case write && s.mayRestart():
 		l.mark = true
 	default:
 		s.mu.used = append(s.mu.used, l)
@@ -322,8 +328,9 @@ func (s *statement) reuse(l *link, write bool) {
 }
 
 // undo takes back what the attempt did; false when it cannot, because a shard's earlier
-// work would be lost.
-func (s *statement) undo(ctx context.Context) bool {
+// work would be lost. With keepLocks the rows stay locked, so that nobody else can come
+// first to them again.
+func (s *statement) undo(ctx context.Context, keepLocks bool) bool {
 	for _, l := range s.mu.used {
 		if l.dead || l.conn.TxStatus() == 'E' {
 			return false
@@ -331,18 +338,21 @@ func (s *statement) undo(ctx context.Context) bool {
 	}
 	ok := true
 	for _, l := range s.t.links {
-		if !l.marked {
+		bound := slices.Contains(s.mu.fresh, l)
+		if !l.marked || bound && !keepLocks {
 			continue
 		}
 		l.marked = false
-		if l.dead || l.exec(ctx, "ROLLBACK TO SAVEPOINT "+markName) != nil {
-			ok = false
+		if l.dead || l.exec(ctx, "ROLLBACK TO SAVEPOINT "+twophase.StatementMark) != nil {
+			ok = ok && bound
 			continue
 		}
-		l.queued = append(l.queued, "RELEASE SAVEPOINT "+markName)
+		l.queued = append(l.queued, "RELEASE SAVEPOINT "+twophase.StatementMark)
 	}
 	for _, l := range s.mu.fresh {
-		s.t.unbind(ctx, l)
+		if !keepLocks || l.dead || l.conn.TxStatus() != 'T' {
+			s.t.unbind(ctx, l)
+		}
 	}
 	s.mu.fresh = nil
 	return ok
@@ -353,14 +363,10 @@ func (s *statement) releaseMarks() {
 	for _, l := range s.t.links {
 		if l.marked {
 			l.marked = false
-			l.queued = append(l.queued, "RELEASE SAVEPOINT "+markName)
+			l.queued = append(l.queued, "RELEASE SAVEPOINT "+twophase.StatementMark)
 		}
 	}
 }
-
-// markName is the savepoint that a shard makes for a statement which may have to run
-// again.
-const markName = "helios_statement"
 
 // closeStreams ends what is still being read.
 func (s *statement) closeStreams() {

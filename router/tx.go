@@ -36,6 +36,9 @@ type Tx struct {
 	partial partial       // shards that were silent when it was gathered
 	scope   cluster.ShardID
 
+	prepared bool // all participants have prepared with its only statement
+	apart    bool // after a failure of that: they prepare at the commit
+
 	draft   *catalog.Catalog // its own DDL
 	ddl     bool
 	at      hlc.Timestamp // when it has committed
@@ -77,13 +80,18 @@ func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 	}
 	tries := attempts{limit: time.Now().Add(t.r.o.Limits.Hold)}
 	for {
-		s := &statement{t: t, r: t.r, q: d, env: env, pinned: tries.pin}
+		s := &statement{t: t, r: t.r, q: d, env: env, gather: tries.pin}
 		t.running = s
 		res, err := s.run(ctx)
 		if err == nil {
+			t.prepared = s.together
 			return res, nil
 		}
 		s.closeStreams()
+		if s.together {
+			t.abandon(ctx, err)
+			s.mu.fresh, t.apart = nil, true
+		}
 		if err := t.retry(ctx, s, err, &tries); err != nil {
 			return nil, err
 		}
@@ -101,7 +109,7 @@ type attempts struct {
 
 const (
 	mapTries     = 5
-	restartTries = 20
+	restartTries = 10_000 // each run has the rows locked that the one before met
 )
 
 // errTooBig asks to run the statement again pinned: its result does not fit the buffer.
@@ -123,7 +131,7 @@ func (t *Tx) retry(ctx context.Context, s *statement, err error, a *attempts) er
 	if v == lostAnswer && s.committed {
 		return unknownOutcome(err)
 	}
-	if !s.undo(ctx) {
+	if !s.undo(ctx, v == newer) {
 		return public(err)
 	}
 	switch v {
@@ -291,6 +299,9 @@ func (t *Tx) unbind(ctx context.Context, l *link) {
 // Rollback undoes everything.
 func (t *Tx) Rollback(ctx context.Context) error {
 	t.closeStreams()
+	if t.prepared {
+		t.abandon(ctx, errRolledBack)
+	}
 	err := t.each(func(l *link) error {
 		l.rollback(ctx)
 		return nil

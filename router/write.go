@@ -58,6 +58,7 @@ func (w *work) run(ctx context.Context, byItself bool) error {
 		return nil
 	}
 	w.s.r.stats.flights.Add(1)
+	w.s.together = byItself && len(w.shards) > 1 && !w.s.t.apart
 	byItself = byItself && len(w.shards) == 1
 	ids := make([]cluster.ShardID, 0, len(w.shards))
 	for id := range w.shards {
@@ -77,6 +78,9 @@ func (w *work) run(ctx context.Context, byItself bool) error {
 	answers := make([][]answer, len(ids))
 	var wg sync.WaitGroup
 	for i, id := range ids {
+		if w.s.together && i > 0 {
+			w.add(id, w.s.t.prepareOrder(), nil, nil)
+		}
 		one := func() { answers[i], errs[i] = w.send(ctx, links[i], w.shards[id]) }
 		if i == len(ids)-1 {
 			one()
@@ -130,6 +134,10 @@ func firstOf(errs []error) error {
 
 func (w *work) send(ctx context.Context, l *link, x *shardWork) ([]answer, error) {
 	for i := range x.orders {
+		if x.orders[i].Once { // PREPARE TRANSACTION reads nothing
+			x.orders[i].ownership = w.s.m.Ownership
+			continue
+		}
 		x.orders[i].message = w.s.message(l, x.cells[i])
 	}
 	rows, lead, err := l.send(ctx, w.s.zone, w.s.t.savepoints, x.orders)

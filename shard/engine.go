@@ -81,7 +81,8 @@ type conn struct {
 // message is what a router says ahead of one statement.
 type message struct {
 	at      hlc.Timestamp
-	fixed   bool
+	fixed   bool // the transaction's snapshot: whoever has written above it comes first
+	pinned  bool // a complete one: nothing above it concerns a reader
 	gid     string
 	schema  uint64
 	cells   map[types.OID][]uint32
@@ -149,7 +150,7 @@ func (c *conn) tell(text string) error {
 		case "t":
 			m.at = hlc.Timestamp(n)
 		case "f":
-			m.fixed = n == 1
+			m.fixed, m.pinned = n == 1, n == 2
 		case "s":
 			m.schema = n
 		case "g":

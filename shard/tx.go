@@ -78,7 +78,7 @@ func (t *Tx) conflictAt(r *reading) hlc.Timestamp { return r.at }
 // A router that reads rows takes this node for the primary: by an old map it may be a
 // standby by now, or one that has just been started and is behind.
 func (t *Tx) reading(ctx context.Context, m message, floor hlc.Timestamp, rows bool) (*reading, error) {
-	at, fixed := m.at, m.fixed
+	at, fixed := m.at, m.fixed || m.pinned
 	if t.o.Isolation == session.RepeatableRead {
 		if t.fixed != 0 {
 			at = t.fixed
@@ -259,9 +259,14 @@ func (t *Tx) Savepoint(_ context.Context, name string) error {
 	return nil
 }
 
-// RollbackTo goes back to a savepoint.
+// RollbackTo goes back to a savepoint. A router's mark of a statement that runs again keeps
+// the locks, so that each run has more of its rows to itself and one run is the last.
 func (t *Tx) RollbackTo(_ context.Context, name string) error {
-	if !t.tx.RollbackTo(name) {
+	back := t.tx.RollbackTo
+	if name == twophase.StatementMark && t.c.info.Login == RouterRole {
+		back = t.tx.UndoTo
+	}
+	if !back(name) {
 		return types.Errorf("3B001", "savepoint %q does not exist", name)
 	}
 	return nil

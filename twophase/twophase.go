@@ -21,6 +21,10 @@ import (
 	"github.com/heliosdb/helios/hlc"
 )
 
+// StatementMark is the savepoint by which a router takes back a statement that has to run
+// again. Shards keep the locks that were taken since.
+const StatementMark = "helios_statement"
+
 // ShardID names a shard; 0 is none.
 type ShardID = uint16
 

@@ -162,13 +162,21 @@ func (t *Tx) Savepoint(name string) {
 // RollbackTo undoes what was written and locked after the savepoint, which stays; false
 // if there is none of that name.
 func (t *Tx) RollbackTo(name string) bool {
+	if !t.UndoTo(name) {
+		return false
+	}
+	t.locks.ReleaseSince(t.ID, t.savepoints[len(t.savepoints)-1].locks)
+	return true
+}
+
+// UndoTo is RollbackTo, but what was locked stays locked: for a statement that runs again.
+func (t *Tx) UndoTo(name string) bool {
 	i := t.find(name)
 	if i < 0 {
 		return false
 	}
 	t.savepoints = t.savepoints[:i+1]
 	t.Undo(Mark{undo: t.savepoints[i].undo})
-	t.locks.ReleaseSince(t.ID, t.savepoints[i].locks)
 	return true
 }
 
