@@ -416,7 +416,8 @@ func (c *conn) execute(ctx context.Context, m *pgproto3.Execute) error {
 	}
 	maxRows := int(int32(m.MaxRows))
 	w := c.newResult(false)
-	return w.finish(c.session.Execute(ctx, m.Portal, max(maxRows, 0), w))
+	last := c.in.follows('S')
+	return w.finish(c.session.Execute(ctx, m.Portal, max(maxRows, 0), last, w))
 }
 
 func (c *conn) close(ctx context.Context, m *pgproto3.Close) error {

@@ -53,6 +53,9 @@ func (r *reader) Next(n int) ([]byte, error) {
 	return b, nil
 }
 
+// follows tells whether a message of a type is next among the bytes that have come.
+func (r *reader) follows(kind byte) bool { return r.r < r.w && r.buf[r.r] == kind }
+
 // fill makes buf[r:w] hold at least n bytes.
 func (r *reader) fill(n int) error {
 	for r.w-r.r < n {

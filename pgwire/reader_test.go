@@ -56,3 +56,21 @@ func TestReaderMemory(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestFollows sees the next message only once it has come.
+func TestFollows(t *testing.T) {
+	r := &reader{src: iotest.OneByteReader(bytes.NewReader([]byte("EEEEESSSSS"))), limit: 10}
+	if _, err := r.Next(5); err != nil {
+		t.Fatal(err)
+	}
+	if r.follows('S') {
+		t.Error("a message that has not come follows")
+	}
+	r = &reader{src: bytes.NewReader([]byte("EEEEESSSSS")), limit: 10}
+	if _, err := r.Next(5); err != nil {
+		t.Fatal(err)
+	}
+	if !r.follows('S') || r.follows('E') {
+		t.Error("the message that has come is not seen")
+	}
+}

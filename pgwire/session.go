@@ -61,8 +61,9 @@ type Session interface {
 	DescribePortal(ctx context.Context, name string) (columns []Column, err error)
 
 	// Execute runs a portal, or goes on with a suspended one. It reports at most maxRows
-	// rows (0: all), then exactly one of CommandComplete, EmptyQuery and Suspended.
-	Execute(ctx context.Context, portal string, maxRows int, w ResultWriter) error
+	// rows (0: all), then exactly one of CommandComplete, EmptyQuery and Suspended. With
+	// last nothing but Sync follows in the group: the client's next message has come already.
+	Execute(ctx context.Context, portal string, maxRows int, last bool, w ResultWriter) error
 
 	// CloseStatement and ClosePortal forget a name; an unknown one is no error.
 	CloseStatement(ctx context.Context, name string) error

@@ -321,7 +321,7 @@ func (s *toy) DescribePortal(_ context.Context, name string) ([]Column, error) {
 	return toyColumns(p.sql, p.formats), nil
 }
 
-func (s *toy) Execute(ctx context.Context, portal string, maxRows int, w ResultWriter) error {
+func (s *toy) Execute(ctx context.Context, portal string, maxRows int, _ bool, w ResultWriter) error {
 	p, ok := s.portals[portal]
 	if !ok {
 		return s.failed(types.Errorf("34000", "portal %q does not exist", portal))

@@ -347,7 +347,7 @@ func (s *toy) DescribePortal(_ context.Context, name string) ([]pgwire.Column, e
 	return columns(s.portals[name].sql, s.portals[name].formats), nil
 }
 
-func (s *toy) Execute(ctx context.Context, portal string, _ int, w pgwire.ResultWriter) error {
+func (s *toy) Execute(ctx context.Context, portal string, _ int, _ bool, w pgwire.ResultWriter) error {
 	return s.failed(s.run(ctx, s.portals[portal], w))
 }
 

@@ -372,6 +372,20 @@ func (c *client) run(text string) string {
 	return c.String()
 }
 
+// group runs a statement by the extended protocol, as drivers do: Execute with Sync behind it.
+func (c *client) group(text string) error {
+	c.Reset()
+	ctx := context.Background()
+	err := c.s.Parse(ctx, "", text, nil)
+	if err == nil {
+		err = c.s.Bind(ctx, "", "", nil, nil, nil)
+	}
+	if err == nil {
+		err = c.s.Execute(ctx, "", 0, true, c)
+	}
+	return errors.Join(err, c.s.Sync(ctx))
+}
+
 // must runs a statement that has to succeed and gives its rows.
 func (c *client) must(text string) string {
 	c.t.Helper()

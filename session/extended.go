@@ -151,7 +151,7 @@ func (s *Session) DescribePortal(ctx context.Context, name string) ([]pgwire.Col
 }
 
 // Execute runs a portal for at most maxRows rows.
-func (s *Session) Execute(ctx context.Context, name string, maxRows int, w pgwire.ResultWriter) error {
+func (s *Session) Execute(ctx context.Context, name string, maxRows int, last bool, w pgwire.ResultWriter) error {
 	po, err := s.portal(name)
 	text := ""
 	if err == nil {
@@ -160,12 +160,12 @@ func (s *Session) Execute(ctx context.Context, name string, maxRows int, w pgwir
 	ctx, done := s.enter(ctx, text)
 	defer done()
 	if err == nil {
-		err = s.executePortal(ctx, po, maxRows, w)
+		err = s.executePortal(ctx, po, maxRows, last, w)
 	}
 	return s.failing(ctx, err)
 }
 
-func (s *Session) executePortal(ctx context.Context, po *portal, maxRows int, w pgwire.ResultWriter) error {
+func (s *Session) executePortal(ctx context.Context, po *portal, maxRows int, last bool, w pgwire.ResultWriter) error {
 	stmt := po.statement.parsed.Statement
 	if stmt == nil {
 		return w.EmptyQuery()
@@ -174,6 +174,9 @@ func (s *Session) executePortal(ctx context.Context, po *portal, maxRows int, w 
 	defer stop()
 	if err := s.startStatement(stmt, false); err != nil {
 		return err
+	}
+	if s.tx.state == implicit && s.tx.tx == nil {
+		s.tx.only = last
 	}
 	if po.cursor != nil {
 		return s.executeCursor(ctx, po, maxRows, w)

@@ -251,7 +251,7 @@ func (c *client) extended(words []string, name func(int) string, line string) er
 		if len(words) > 2 {
 			rows, _ = strconv.Atoi(words[2])
 		}
-		return c.Execute(ctx, name(1), rows, c.out)
+		return c.Execute(ctx, name(1), rows, false, c.out)
 	case "close":
 		if words[1] == "portal" {
 			return c.ClosePortal(ctx, name(2))

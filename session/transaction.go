@@ -24,7 +24,7 @@ type transaction struct {
 	state      blockState
 	tx         Tx      // nil until a statement needs it, and when it has been rolled back
 	several    bool    // implicit, over a query string of several statements
-	only       bool    // implicit, of a query string of one statement
+	only       bool    // implicit, and the running statement is all of it
 	ran        bool    // a statement has taken a snapshot: the isolation level is fixed
 	ddl        bool    // its catalog is its own: plans are not shared
 	before     *values // what a rollback restores
