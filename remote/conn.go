@@ -64,7 +64,8 @@ func (c *Conn) Discard() {
 	c.pool.slots.Release(1)
 }
 
-func (c *Conn) broken() bool { return c.pg.IsClosed() }
+// Broken tells that the connection is of no use any more.
+func (c *Conn) Broken() bool { return c.pg.IsClosed() }
 
 // errBroken is the answer to a statement on a connection that broke before.
 func (c *Conn) errBroken() *types.Error {
@@ -100,7 +101,7 @@ func (c *Conn) noticed(_ *pgconn.PgConn, n *pgconn.Notice) {
 //
 // When ctx ends, a CancelRequest goes to the node: the rows then end with 57014.
 func (c *Conn) Exec(ctx context.Context, statements ...Statement) (*Rows, error) {
-	if c.broken() {
+	if c.Broken() {
 		return nil, c.errBroken()
 	}
 	if len(statements) == 1 && len(c.statements.stale) == 0 && !statements[0].Once {
@@ -187,7 +188,7 @@ func oids(params []Param) []uint32 {
 // Query sends a query string by the simple protocol: several statements perhaps, results
 // in text. The Rows are as with Exec.
 func (c *Conn) Query(ctx context.Context, sql string) (*Rows, error) {
-	if c.broken() {
+	if c.Broken() {
 		return nil, c.errBroken()
 	}
 	results := c.pg.Exec(ctx, sql)

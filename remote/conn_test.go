@@ -225,7 +225,7 @@ func TestCancel(t *testing.T) {
 		}()
 		check(t, "cancel", read(conn.Exec(t.Context(), stmt("hang"))), "57014")
 		check(t, "simple", read(conn.Query(t.Context(), "rows 1")), `["0"] SELECT 1`)
-		if conn.broken() {
+		if conn.Broken() {
 			t.Error("the connection did not survive")
 		}
 	})
@@ -238,8 +238,8 @@ func TestCancelDeaf(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		check(t, "deaf", read(conn.Exec(ctx, stmt("deaf"))), "57014")
-		if took := time.Since(start); took != 3*time.Second || !conn.broken() {
-			t.Errorf("took %v, broken %v", took, conn.broken())
+		if took := time.Since(start); took != 3*time.Second || !conn.Broken() {
+			t.Errorf("took %v, broken %v", took, conn.Broken())
 		}
 		shard.stop()
 	})
@@ -265,8 +265,8 @@ func TestCopy(t *testing.T) {
 func TestLost(t *testing.T) {
 	onConn(t, nil, func(t *testing.T, shard *toyShard, conn *Conn) {
 		_, err := conn.Run(t.Context(), stmt("crash"))
-		if types.CodeOf(err) != "XX000" || !conn.broken() {
-			t.Errorf("got %v, broken %v", err, conn.broken())
+		if types.CodeOf(err) != "XX000" || !conn.Broken() {
+			t.Errorf("got %v, broken %v", err, conn.Broken())
 		}
 		_, err = conn.Run(t.Context(), stmt("rows 1"))
 		if !NotSent(err) || Lost(err) {

@@ -132,7 +132,7 @@ func (p *Pool) open(ctx context.Context) (*Conn, error) {
 // put takes a connection back.
 func (p *Pool) put(conn *Conn) {
 	defer p.slots.Release(1)
-	if conn.broken() {
+	if conn.Broken() {
 		p.discard(conn)
 		p.dropIdle()
 		return

@@ -80,7 +80,7 @@ func (s *Shards) Do(ctx context.Context, shard cluster.ShardID, from ReadFrom, f
 			return err
 		}
 		err = f(conn)
-		again := NotSent(err) && conn.broken() && ctx.Err() == nil && time.Now().Before(limit)
+		again := NotSent(err) && conn.Broken() && ctx.Err() == nil && time.Now().Before(limit)
 		conn.Release()
 		if !again {
 			return err

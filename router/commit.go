@@ -46,13 +46,14 @@ func (t *Tx) commitOne(ctx context.Context, l *link) error {
 		return err
 	}
 	t.r.stats.flights.Add(1)
+	l.note()
 	tag, err := l.conn.Run(ctx, remote.Statement{SQL: "COMMIT"})
 	if err != nil {
-		switch judge(l.failed(err)) {
-		case neverSent:
+		if l.lost(l.failed(err)) {
+			return t.lostCommit(ctx, l, err)
+		}
+		if judge(err) == neverSent {
 			return errLostSession(l.shard)
-		case lostAnswer:
-			return unknownOutcome(err)
 		}
 		return public(err)
 	}

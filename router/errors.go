@@ -83,7 +83,7 @@ func serialization(cause error, why string) error {
 }
 
 // unknownOutcome is the answer when a commit's fate cannot be found out in time.
-func unknownOutcome(cause error) error {
+func unknownOutcome(cause error) *types.Error {
 	e := types.Errorf("40003", "the outcome of the statement is unknown: the connection to the shard broke").
 		WithHint("It may have taken effect; look before you run it again.")
 	e.Cause = cause

@@ -189,7 +189,7 @@ func (gr *gatherRows) askOne(ctx context.Context, t target, shards int) (*stream
 		return nil, err
 	}
 	if byItself {
-		s.committed = true
+		s.committed = l
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	orders := []order{{s.message(l, t.cells), gr.order}}
@@ -210,7 +210,7 @@ func (gr *gatherRows) askOne(ctx context.Context, t target, shards int) (*stream
 	}
 	if !l.bound {
 		x.release = func(l *link) {
-			if s.committed {
+			if s.committed != nil {
 				s.t.s.committed(l.hear())
 			}
 			l.release()

@@ -20,16 +20,25 @@ type link struct {
 	r      *Router
 	shard  cluster.ShardID
 	conn   *remote.Conn
-	bound  bool     // belongs to a transaction, inside a block from its first flight on
-	open   bool     // BEGIN was sent
-	dead   bool     // the connection is lost, and with it what the transaction did there
-	saved  int      // savepoints of the transaction that the shard has heard of
-	mark   bool     // the next flight makes a savepoint for the running statement
-	marked bool     // it has been made
-	err    error    // of the last flight
+	bound  bool  // belongs to a transaction, inside a block from its first flight on
+	open   bool  // BEGIN was sent
+	dead   bool  // the connection is lost, and with it what the transaction did there
+	saved  int   // savepoints of the transaction that the shard has heard of
+	mark   bool  // the next flight makes a savepoint for the running statement
+	marked bool  // it has been made
+	err    error // of the last flight
+	last   flightNote
 	queued []string // statements to send ahead of the next flight
 	stream *stream  // rows that are still being read from it
 }
+
+// flightNote is what was known of the shard's session when the last flight went out.
+type flightNote struct {
+	session string // its number in the shard's log; "" if it has not said
+	heard   hlc.Timestamp
+}
+
+func (l *link) note() { l.last = flightNote{l.conn.Parameter("helios.session"), l.hear()} }
 
 // unknown is an ownership version that no map has: the shard must be told anew.
 const unknown = ^uint64(0)
@@ -172,6 +181,7 @@ func (l *link) send(ctx context.Context, zone string, savepoints []string, order
 		return nil, nil, err
 	}
 	statements, lead := l.flight(zone, savepoints, orders)
+	l.note()
 	rows, err := l.conn.Exec(ctx, statements...)
 	if err != nil {
 		return nil, nil, l.failed(err)
@@ -218,7 +228,9 @@ func (l *link) failed(err error) error {
 	if code := types.CodeOf(err); code == "08006" || code == "57P01" || code == "57P02" {
 		l.dead = true
 	}
-	if l.conn != nil { // a setting made in the failed flight is undone with it
+	if l.conn != nil {
+		l.dead = l.dead || l.conn.Broken()
+ // a setting made in the failed flight is undone with it
 		t := l.told()
 		t.zone, t.ownership = "", unknown
 	}

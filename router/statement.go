@@ -37,9 +37,9 @@ type statement struct {
 	at        hlc.Timestamp
 	mode      snapshotMode
 	partial   partial
-	committed bool // a write was sent that commits by itself
-	alone     bool // nothing but this statement is in its transaction
-	together  bool // its shards prepare with the statement
+	committed *link // a write was sent over it that commits by itself
+	alone     bool  // nothing but this statement is in its transaction
+	together  bool  // its shards prepare with the statement
 
 	known []target // of the only Gather, when choose has found them
 

@@ -121,15 +121,20 @@ func (t *Tx) retry(ctx context.Context, s *statement, err error, a *attempts) er
 		a.pin = true
 		return nil
 	}
+	if l := s.committed; l != nil && (l.err == nil || l.lost(l.err)) {
+		if err := t.lostWrite(ctx, l, err); err != nil {
+			return err
+		}
+	}
 	v := judge(err)
+	if v == final && s.committed != nil && types.CodeOf(err) == "40003" {
+		v = lostAnswer // it is known now: not committed
+	}
 	if v == final {
 		return err
 	}
 	if ctx.Err() != nil {
 		return cancelled(ctx)
-	}
-	if v == lostAnswer && s.committed {
-		return unknownOutcome(err)
 	}
 	if !s.undo(ctx, v == newer) {
 		return public(err)

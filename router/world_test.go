@@ -1,6 +1,7 @@
 package router_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +34,7 @@ type world struct {
 	mu      sync.Mutex
 	current *cluster.Map
 	nodes   map[string]*node // by address
+	fault   wireFault
 }
 
 // node is a shard's primary.
@@ -177,6 +180,44 @@ func (l *listener) Close() error { l.once.Do(func() { close(l.stopped) }); retur
 
 func (l *listener) Addr() net.Addr { return addr(l.node.addr) }
 
+// wireFault breaks the first connection that sends a text: before the text is delivered, or
+// after it was, when its answer comes.
+type wireFault struct {
+	mu      sync.Mutex
+	text    string // "" for none
+	deliver bool
+}
+
+// wire is a router's end of a connection.
+type wire struct {
+	net.Conn
+	fault *wireFault
+	cut   atomic.Bool
+}
+
+func (c *wire) Write(b []byte) (int, error) {
+	c.fault.mu.Lock()
+	defer c.fault.mu.Unlock()
+	if c.fault.text == "" || !bytes.Contains(b, []byte(c.fault.text)) {
+		return c.Conn.Write(b)
+	}
+	c.fault.text = ""
+	c.cut.Store(true)
+	if !c.fault.deliver {
+		return len(b), c.Conn.Close()
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *wire) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.cut.Load() {
+		c.Conn.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
 type addr string
 
 func (a addr) Network() string { return "memory" }
@@ -190,7 +231,7 @@ func (w *world) dial(ctx context.Context, to string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
 	case n.conns <- theirs:
-		return ours, nil
+		return &wire{Conn: ours, fault: &w.fault}, nil
 	case <-n.stopped:
 		return nil, errors.New("nobody listens")
 	case <-ctx.Done():

@@ -74,6 +74,9 @@ func (w *work) run(ctx context.Context, byItself bool) error {
 		}
 	}
 	defer w.release(links)
+	if byItself {
+		w.s.committed = links[0]
+	}
 	errs := make([]error, len(ids))
 	answers := make([][]answer, len(ids))
 	var wg sync.WaitGroup
@@ -87,9 +90,6 @@ func (w *work) run(ctx context.Context, byItself bool) error {
 		} else {
 			wg.Go(one)
 		}
-	}
-	if byItself {
-		w.s.committed = true
 	}
 	wg.Wait()
 	if byItself && errs[0] == nil {

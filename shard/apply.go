@@ -37,6 +37,7 @@ func (s *Shard) loadLocked() error {
 	s.mu.applied = s.store().Applied().LSN
 	s.clock.SetCeiling(hlc.At(s.store().Visible().Millis()+ceilingAhead, 0))
 	s.clock.Observe(s.store().Visible())
+	s.mu.recent.reset(s.store().Visible())
 	err := s.store().MetaRange(nil, nil, func(key, value []byte) error {
 		switch k := string(key); {
 		case strings.HasPrefix(k, ownedMeta):
@@ -224,7 +225,7 @@ func (s *Shard) changeOf(rec wal.Record) (change, error) {
 		if err != nil {
 			return change{}, err
 		}
-		return change{storage.Commit(ts, b), s.catalogAfter(ts, b)}, nil
+		return change{storage.Commit(ts, b), s.commitAfter(rec, b)}, nil
 	case wal.TypePrepare:
 		return s.prepareChange(rec, ts)
 	case wal.TypeDecision:
@@ -242,6 +243,21 @@ func (s *Shard) changeOf(rec wal.Record) (change, error) {
 		return change{effect: storage.Pass(ts)}, nil
 	}
 	return change{}, fmt.Errorf("%w: %v", errUnknownRecord, rec.Type)
+}
+
+// commitAfter notes whose commit a record was, and reloads the catalog when it changes it.
+func (s *Shard) commitAfter(rec wal.Record, b *storage.Batch) func() error {
+	ts := hlc.Timestamp(rec.Time)
+	catalogChanged := s.catalogAfter(ts, b)
+	return func() error {
+		if rec.TxID != 0 {
+			s.mu.recent.note(rec.TxID, ts)
+		}
+		if catalogChanged != nil {
+			return catalogChanged()
+		}
+		return nil
+	}
 }
 
 // catalogAfter reloads the catalog when a batch changes it.

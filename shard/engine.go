@@ -65,7 +65,9 @@ func NewEngine(s *Shard, o EngineOptions) *Engine {
 // conn is what the shard keeps for one session: what a router said ahead of the next
 // statement, and values of sequences.
 type conn struct {
-	info *session.Info
+	info    *session.Info
+	session uint64 // its number in the log's records
+	said    bool   // the router knows that number
 
 	mu struct {
 		sync.Mutex
@@ -94,7 +96,7 @@ func (e *Engine) conn(info *session.Info) *conn {
 	defer e.held.Unlock()
 	c := e.held.conns[info]
 	if c == nil {
-		c = &conn{info: info}
+		c = &conn{info: info, session: newSession()}
 		c.mu.current = map[types.OID]int64{}
 		e.held.conns[info] = c
 	}
@@ -129,9 +131,13 @@ func (c *conn) takeCommit() *commitOrder {
 	return o
 }
 
-// heard reports a timestamp to a router.
+// heard reports a timestamp to a router, the first time with the session's number.
 func (c *conn) heard(ts hlc.Timestamp) {
 	if c.info.Login == RouterRole {
+		if !c.said {
+			c.said = true
+			c.info.ParameterStatus("helios.session", strconv.FormatUint(c.session, 10))
+		}
 		c.info.ParameterStatus("helios.ts", strconv.FormatUint(uint64(ts), 10))
 	}
 }

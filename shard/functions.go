@@ -88,6 +88,10 @@ func (e *Engine) outcomeFunctions() []*builtin.Func {
 			o, err := e.Decide(ctx, a[0].AsText())
 			return types.Text(o.String()), err
 		}),
+		function("session_outcome", text, []types.OID{big, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			o, err := e.SessionOutcome(ctx, uint64(a[0].AsInt()), hlc.Timestamp(max(0, a[1].AsInt())))
+			return types.Text(o.String()), err
+		}),
 		function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			return types.Text(""), e.ForgetDecisions(ctx, strings.Split(a[0].AsText(), ","))
 		}),

@@ -114,6 +114,7 @@ func (s *Shard) StepDown() {
 	}
 	s.mu.inflight = nil
 	clear(s.mu.deciding)
+	clear(s.mu.lost) // a node that leads again has new sessions
 	for gid, p := range s.mu.prepared {
 		if p.locks = 0; p.time == 0 { // never applied
 			delete(s.mu.prepared, gid)

@@ -75,6 +75,9 @@ type Shard struct {
 		decided  map[string]decided
 		prepared map[string]*preparedTx
 		open     map[string]*Tx // by gid: what a coordinator may still commit here
+		flying   map[uint64]int // records of sessions that are not applied yet
+		lost     map[uint64]struct{}
+		recent   recent
 		marks    map[types.OID]int64
 		catalogs []*catalog.Catalog // ascending by version
 		adopted  uint64             // ownership version of the map adopted last
@@ -184,6 +187,7 @@ func Open(o Options) (*Shard, error) {
 	s.mu.decided = map[string]decided{}
 	s.mu.prepared = map[string]*preparedTx{}
 	s.mu.open = map[string]*Tx{}
+	s.mu.flying, s.mu.lost = map[uint64]int{}, map[uint64]struct{}{}
 	s.mu.marks = map[types.OID]int64{}
 	s.mu.holds = map[string]hlc.Timestamp{}
 	s.mu.units = newUnits()

@@ -302,7 +302,7 @@ func (t *Tx) Commit(ctx context.Context) error {
 // once when it is refused.
 func (t *Tx) log(ctx context.Context, typ wal.Type, build func(ts hlc.Timestamp) ([]byte, error)) (hlc.Timestamp, error) {
 	t.over = true
-	ts, err := t.e.logTx(ctx, typ, uint64(t.tx.ID), func(ts hlc.Timestamp) ([]byte, error) {
+	ts, err := t.e.logTx(ctx, typ, t.c.session, func(ts hlc.Timestamp) ([]byte, error) {
 		if err := t.mayCommit(); err != nil {
 			return nil, err
 		}
@@ -374,11 +374,24 @@ func (t *Tx) Prepare(ctx context.Context, gid string) error {
 	return nil
 }
 
-// logTx is logRecord for a transaction: end runs when its locks may go.
-func (s *Shard) logTx(ctx context.Context, typ wal.Type, txid uint64, build func(ts hlc.Timestamp) ([]byte, error), end func()) (hlc.Timestamp, error) {
+// logTx is logRecord for a session's transaction: end runs when its locks may go.
+func (s *Shard) logTx(ctx context.Context, typ wal.Type, session uint64, build func(ts hlc.Timestamp) ([]byte, error), end func()) (hlc.Timestamp, error) {
+	fill := func(ts hlc.Timestamp) ([]byte, error) {
+		if err := s.mayLog(session); err != nil {
+			return nil, err
+		}
+		payload, err := build(ts)
+		if err == nil {
+			s.mu.flying[session]++
+		}
+		return payload, err
+	}
 	for {
 		answer := make(chan error, 1)
-		_, ts, err := s.appendRecord(typ, txid, build, func(err error) {
+		_, ts, err := s.appendRecord(typ, session, fill, func(err error) {
+			if s.mu.flying[session]--; s.mu.flying[session] == 0 {
+				delete(s.mu.flying, session)
+			}
 			end()
 			answer <- err
 		})
