@@ -250,7 +250,8 @@ func (d *driver) decide() twophase.Event {
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil { // the participants ask it themselves: it must not forget
+		d.r.finished.keep(d.coordinator.GID)
 		return twophase.Event{Kind: twophase.NoOutcome, Err: unknownOutcome(err)}
 	}
 	return twophase.Event{Kind: twophase.OutcomeIs, Outcome: o}

@@ -206,7 +206,7 @@ func (gr *gatherRows) askOne(ctx context.Context, t target, shards int) (*stream
 	}
 	x := &stream{
 		link: l, rows: rows, lead: lead[0], columns: gr.columns, count: gr.count,
-		limit: s.r.o.Limits.DetachBytes, cancel: cancel,
+		limit: s.r.o.Limits.DetachBytes, wait: byItself, cancel: cancel,
 	}
 	if !l.bound {
 		x.release = func(l *link) {

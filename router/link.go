@@ -28,8 +28,10 @@ type link struct {
 	marked bool  // it has been made
 	err    error // of the last flight
 	last   flightNote
-	queued []string // statements to send ahead of the next flight
-	stream *stream  // rows that are still being read from it
+
+	discard bool     // the connection must not be used again
+	queued  []string // statements to send ahead of the next flight
+	stream  *stream  // rows that are still being read from it
 }
 
 // flightNote is what was known of the shard's session when the last flight went out.
@@ -228,9 +230,12 @@ func (l *link) failed(err error) error {
 	if code := types.CodeOf(err); code == "08006" || code == "57P01" || code == "57P02" {
 		l.dead = true
 	}
+	if types.CodeOf(err) == "40003" {
+		l.discard = true // the shard will be asked, and refuses what comes of the session then
+	}
 	if l.conn != nil {
 		l.dead = l.dead || l.conn.Broken()
- // a setting made in the failed flight is undone with it
+		// a setting made in the failed flight is undone with it
 		t := l.told()
 		t.zone, t.ownership = "", unknown
 	}
@@ -294,10 +299,15 @@ const rollbackTimeout = 5 * time.Second
 
 // release gives the connection back to its pool.
 func (l *link) release() {
-	if l.conn != nil {
+	switch {
+	case l.conn == nil:
+		return
+	case l.discard:
+		l.conn.Discard()
+	default:
 		l.conn.Release()
-		l.conn = nil
 	}
+	l.conn = nil
 }
 
 // connect gives a link to a shard's primary.

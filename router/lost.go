@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/remote"
 	"github.com/heliosdb/helios/twophase"
 	"github.com/heliosdb/helios/types"
@@ -72,7 +73,12 @@ func (t *Tx) lostCommit(ctx context.Context, l *link, cause error) error {
 // nothing and may run again. If it has committed, how many rows it changed, and which, is
 // lost with its answer.
 func (t *Tx) lostWrite(ctx context.Context, l *link, cause error) error {
-	if ctx.Err() != nil {
+	switch {
+	case l.err == nil: // the shard did its part, and the router could not do its own
+		return hasCommitted(cause, t.s.lastCommit())
+	case !l.lost(l.err):
+		return nil
+	case ctx.Err() != nil: // the client does not wait
 		return unknownOutcome(cause)
 	}
 	o, err := t.r.sessionOutcome(l, cause)
@@ -84,8 +90,13 @@ func (t *Tx) lostWrite(ctx context.Context, l *link, cause error) error {
 	}
 	t.r.hear(o.Time)
 	t.committedAt(o.Time)
+	return hasCommitted(cause, o.Time)
+}
+
+// hasCommitted is the answer to a write that took effect and whose result is lost.
+func hasCommitted(cause error, at hlc.Timestamp) error {
 	return unknownOutcome(cause).
-		WithDetail("It has committed, at %d; the rows that it changed are not known.", uint64(o.Time))
+		WithDetail("It has committed, at %d; the rows that it changed are not known.", uint64(at))
 }
 
 func bigintParam(s string) remote.Param {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLostAnswer breaks the connection to a shard under a COMMIT, or under a write that
@@ -39,4 +40,59 @@ func TestLostAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCancelledWrite cancels writes that commit by themselves at any moment: whoever hears
+// 57014 knows that nothing happened.
+func TestCancelledWrite(t *testing.T) {
+	w := newWorld(t, 2)
+	c := w.connect(w.newRouter(1))
+	c.must("CREATE TABLE t (id int PRIMARY KEY, n int)")
+	c.must("INSERT INTO t VALUES (1, 0)")
+	done, unknown := 0, 0
+	for i := range 300 {
+		timer := time.AfterFunc(time.Duration(i%60)*20*time.Microsecond, c.s.Cancel)
+		out := c.run("UPDATE t SET n = n + 1 WHERE id = 1")
+		timer.Stop()
+		switch {
+		case strings.Contains(out, "ERROR 40003"):
+			unknown++
+		case !strings.Contains(out, "ERROR"):
+			done++
+		}
+	}
+	time.Sleep(10 * time.Millisecond) // the last Cancel
+	var n int
+	fmt.Sscan(c.must("SELECT n FROM t"), &n)
+	if n < done || n > done+unknown {
+		t.Errorf("%d writes succeeded and %d are unknown, but n = %d", done, unknown, n)
+	}
+	t.Logf("done=%d unknown=%d n=%d", done, unknown, n)
+}
+
+// TestForgottenTooEarly loses the answer of the owner's commit and then the owner itself,
+// for longer than the router asks: the decision must be there when the owner is.
+func TestForgottenTooEarly(t *testing.T) {
+	w := newWorld(t, 2)
+	w.limits.Decide = time.Second
+	r := w.newRouter(1)
+	c := w.connect(r)
+	c.must("CREATE TABLE t (id int PRIMARY KEY, n int)")
+	w.fault.mu.Lock()
+	w.fault.text, w.fault.deliver = "helios.commit", true
+	w.fault.then = func() { w.node(1).refuse.Store(true) }
+	w.fault.mu.Unlock()
+	out := c.run("INSERT INTO t SELECT g, 1 FROM generate_series(1, 100) g")
+	if !strings.Contains(out, "ERROR 40003") {
+		t.Errorf("got %s", out)
+	}
+	w.node(1).refuse.Store(false)
+	time.Sleep(2 * time.Second) // the router has told owners what may be forgotten
+	for range 50 {
+		if got := w.connect(r).must("SELECT count(*) FROM t"); got == "100\n" {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	t.Errorf("count(*) = %s", w.connect(r).must("SELECT count(*) FROM t"))
 }

@@ -20,6 +20,7 @@ type stream struct {
 	columns []plan.Col
 	count   bool // the result is the number of rows written, taken from the tag
 	limit   int  // bytes that may be read ahead once the connection is needed
+	wait    bool // the statement commits by itself: whoever cancels it hears what became of it
 	cancel  context.CancelFunc
 	release func(*link) // what becomes of the link at the end
 	done    chan struct{}
@@ -195,9 +196,13 @@ func (s *stream) next(ctx context.Context) ([]types.Row, error) {
 			}
 			return nil, err
 		}
+		gone := ctx.Done()
+		if s.wait {
+			gone = nil // the flight has the same context: it ends soon
+		}
 		select {
 		case <-wake:
-		case <-ctx.Done():
+		case <-gone:
 			return nil, cancelled(ctx)
 		}
 	}

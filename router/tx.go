@@ -121,7 +121,7 @@ func (t *Tx) retry(ctx context.Context, s *statement, err error, a *attempts) er
 		a.pin = true
 		return nil
 	}
-	if l := s.committed; l != nil && (l.err == nil || l.lost(l.err)) {
+	if l := s.committed; l != nil {
 		if err := t.lostWrite(ctx, l, err); err != nil {
 			return err
 		}

@@ -35,6 +35,7 @@ type world struct {
 	current *cluster.Map
 	nodes   map[string]*node // by address
 	fault   wireFault
+	limits  router.Limits // of routers made from now on
 }
 
 // node is a shard's primary.
@@ -43,6 +44,8 @@ type node struct {
 	id   cluster.ShardID
 	addr string
 	fs   vfs.FS
+
+	refuse atomic.Bool // cut off from routers, while it runs
 
 	mu  sync.Mutex
 	run *running // nil while it is stopped
@@ -186,11 +189,13 @@ type wireFault struct {
 	mu      sync.Mutex
 	text    string // "" for none
 	deliver bool
+	then    func() // called when it breaks
 }
 
 // wire is a router's end of a connection.
 type wire struct {
 	net.Conn
+	node  *node
 	fault *wireFault
 	cut   atomic.Bool
 }
@@ -198,10 +203,17 @@ type wire struct {
 func (c *wire) Write(b []byte) (int, error) {
 	c.fault.mu.Lock()
 	defer c.fault.mu.Unlock()
+	if c.node.refuse.Load() {
+		c.Conn.Close()
+		return 0, io.ErrClosedPipe
+	}
 	if c.fault.text == "" || !bytes.Contains(b, []byte(c.fault.text)) {
 		return c.Conn.Write(b)
 	}
 	c.fault.text = ""
+	if c.fault.then != nil {
+		c.fault.then()
+	}
 	c.cut.Store(true)
 	if !c.fault.deliver {
 		return len(b), c.Conn.Close()
@@ -225,13 +237,13 @@ func (a addr) String() string  { return string(a) }
 
 func (w *world) dial(ctx context.Context, to string) (net.Conn, error) {
 	n := w.nodes[to].now()
-	if n == nil {
+	if n == nil || w.nodes[to].refuse.Load() {
 		return nil, errors.New("nobody listens")
 	}
 	ours, theirs := net.Pipe()
 	select {
 	case n.conns <- theirs:
-		return &wire{Conn: ours, fault: &w.fault}, nil
+		return &wire{Conn: ours, node: w.nodes[to], fault: &w.fault}, nil
 	case <-n.stopped:
 		return nil, errors.New("nobody listens")
 	case <-ctx.Done():
@@ -319,7 +331,7 @@ func (w *world) newRouter(incarnation uint32) *router.Router {
 		return seen, nil
 	}
 	r, err := router.New(context.Background(), router.Options{
-		Map: see, Refresh: refresh, Shards: remote.NewShards(client, "heliosdb", see, 2*time.Second), Incarnation: incarnation,
+		Map: see, Refresh: refresh, Shards: remote.NewShards(client, "heliosdb", see, 2*time.Second), Incarnation: incarnation, Limits: w.limits,
 		AssignUnits: func(ctx context.Context, table uint32, set cluster.CellSet) error {
 			err := w.change(func(m *cluster.Map) (*cluster.Map, error) { return m.WithCells(table, set) })
 			if err == nil {

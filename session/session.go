@@ -268,9 +268,10 @@ func (s *Session) statementTimer(ctx context.Context) (context.Context, context.
 	return context.WithTimeoutCause(ctx, limit, types.Errorf("57014", "canceling statement due to statement timeout"))
 }
 
-// cause gives the reason why the call was cut short in place of the error that came of it.
+// cause gives the reason why the call was cut short in place of the error that came of it;
+// but that a commit's outcome is unknown is more than why.
 func (s *Session) cause(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil {
+	if err == nil || ctx.Err() == nil || types.CodeOf(err) == "40003" {
 		return err
 	}
 	var reason *types.Error
