@@ -149,7 +149,7 @@ func (gr *gatherRows) ask(ctx context.Context, targets []target) error {
 	if gr.write && s.alone && len(targets) > 1 && !s.t.apart && wholeStatement(s.q.Root, gr.g) {
 		s.together = true
 		for _, t := range targets { // in order: the first is the owner
-			if _, err := s.link(ctx, t.shard, true); err != nil {
+			if _, err := s.link(ctx, t.shard, writesPart); err != nil {
 				return err
 			}
 		}
@@ -183,8 +183,12 @@ func (gr *gatherRows) ask(ctx context.Context, targets []target) error {
 // askOne sends the fragment to one shard.
 func (gr *gatherRows) askOne(ctx context.Context, t target, shards int) (*stream, error) {
 	s := gr.s
-	byItself := gr.write && s.alone && shards == 1 && wholeStatement(s.q.Root, gr.g)
-	l, err := s.link(ctx, t.shard, gr.write && !byItself)
+	what := readsOnly
+	if gr.write {
+		what = s.writing(shards == 1 && wholeStatement(s.q.Root, gr.g))
+	}
+	byItself := what == writesByItself
+	l, err := s.link(ctx, t.shard, what)
 	if err != nil {
 		return nil, err
 	}

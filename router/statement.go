@@ -279,9 +279,30 @@ func (s *statement) message(l *link, cells cellChoice) message {
 	return m
 }
 
+// part says what a flight of the statement does on its shard.
+type part uint8
+
+const (
+	readsOnly      part = iota
+	writesPart          // other flights write, too
+	writesAll           // the only flight: if the shard refuses it, nothing was done
+	writesByItself      // and it commits by itself
+)
+
+// writing classes a flight that writes; only says that there is no other.
+func (s *statement) writing(only bool) part {
+	switch {
+	case only && s.alone:
+		return writesByItself
+	case only:
+		return writesAll
+	}
+	return writesPart
+}
+
 // link gives the connection for a part of the statement: the transaction's own when it
 // has one or the part writes, else one borrowed until the part's rows are read.
-func (s *statement) link(ctx context.Context, id cluster.ShardID, write bool) (*link, error) {
+func (s *statement) link(ctx context.Context, id cluster.ShardID, p part) (*link, error) {
 	if s.t.scope != cluster.None && id != s.t.scope {
 		return nil, types.Errorf("40001", "the transaction's snapshot covers shard %d alone, the statement needs shard %d", s.t.scope, id).
 			WithHint("SET helios.tx_scope = cluster covers all shards.")
@@ -290,11 +311,11 @@ func (s *statement) link(ctx context.Context, id cluster.ShardID, write bool) (*
 	own := s.t.links[id]
 	s.mu.Unlock()
 	if own != nil {
-		s.reuse(own, write)
+		s.reuse(own, p)
 		return own, nil
 	}
 	l, err := s.r.connect(ctx, id)
-	if err != nil || !write {
+	if err != nil || p == readsOnly || p == writesByItself {
 		return l, err
 	}
 	l.bound = true
@@ -314,13 +335,14 @@ func (s *statement) link(ctx context.Context, id cluster.ShardID, write bool) (*
 func (s *statement) mayRestart() bool { return s.at != 0 && s.mode != fixed }
 
 // reuse notes how the statement can be undone on a shard where the transaction has worked
-// before: by a savepoint of its own if it may have to run again.
-func (s *statement) reuse(l *link, write bool) {
+// before: by a savepoint of its own, if it may succeed there and fail elsewhere. A shard
+// that asks for another run has undone its part by itself.
+func (s *statement) reuse(l *link, p part) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case l.marked || slices.Contains(s.mu.fresh, l):
-	case write && s.mayRestart():
+	case p == writesPart:
 		l.mark = true
 	default:
 		s.mu.used = append(s.mu.used, l)

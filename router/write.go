@@ -51,15 +51,19 @@ func (w *work) add(id cluster.ShardID, st remote.Statement, cells cellChoice, do
 	x.done = append(x.done, done)
 }
 
-// run sends all flights at the same time and waits for them. byItself says that a flight
-// to a single shard may commit by itself.
-func (w *work) run(ctx context.Context, byItself bool) error {
+// run sends all flights at the same time and waits for them. whole says that this is all
+// that the statement does on shards.
+func (w *work) run(ctx context.Context, whole bool) error {
 	if len(w.shards) == 0 {
 		return nil
 	}
 	w.s.r.stats.flights.Add(1)
-	w.s.together = byItself && len(w.shards) > 1 && !w.s.t.apart
-	byItself = byItself && len(w.shards) == 1
+	w.s.together = whole && w.s.alone && len(w.shards) > 1 && !w.s.t.apart
+	what := readsOnly
+	if !w.reads {
+		what = w.s.writing(whole && len(w.shards) == 1)
+	}
+	byItself := what == writesByItself
 	ids := make([]cluster.ShardID, 0, len(w.shards))
 	for id := range w.shards {
 		ids = append(ids, id)
@@ -68,7 +72,7 @@ func (w *work) run(ctx context.Context, byItself bool) error {
 	links := make([]*link, len(ids))
 	for i, id := range ids { // in order, so that the first shard is the owner every time
 		var err error
-		if links[i], err = w.s.link(ctx, id, !byItself && !w.reads); err != nil {
+		if links[i], err = w.s.link(ctx, id, what); err != nil {
 			w.release(links[:i])
 			return err
 		}
@@ -348,7 +352,7 @@ func (s *statement) Insert(ctx context.Context, _ *exec.Env, n *plan.Insert, row
 		return nil, err
 	}
 	s.addInserts(w, n.Rel, at)
-	if err := w.run(ctx, s.alone && oneBatch(n, s.q.Root)); err != nil {
+	if err := w.run(ctx, s.q != nil && oneBatch(n, s.q.Root)); err != nil {
 		return nil, nameConstraint(s.t.Catalog(), n.Rel, err)
 	}
 	return rows, nil

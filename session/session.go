@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -152,11 +153,19 @@ const cleanupTimeout = 10 * time.Second
 // fail rolls back what the error ends and gives the error to report.
 func (s *Session) fail(ctx context.Context, err error) error {
 	err = s.cause(ctx, err)
+	if s.tx.state == inBlock && undone(err) {
+		s.closeResults()
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	s.abort(ctx)
 	return err
 }
+
+// undone tells errors by which a shard asks its router to run a statement again: the shard
+// has taken back what the statement did, and the transaction goes on.
+func undone(err error) bool { return strings.HasPrefix(types.CodeOf(err), "ZH") }
 
 // TxStatus is the transaction's state as ReadyForQuery shows it.
 func (s *Session) TxStatus() byte {

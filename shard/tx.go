@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/heliosdb/helios/hlc"
@@ -98,10 +99,21 @@ func (t *Tx) reading(ctx context.Context, m message, floor hlc.Timestamp, rows b
 	return r, err
 }
 
-// Query runs a statement. A writing one that meets a row which somebody else has changed
+// Query runs a statement. What it did is taken back when the router has to run it again;
+// the locks stay.
+func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Result, error) {
+	mark := t.tx.Mark()
+	res, err := t.query(ctx, q, env)
+	if err != nil && strings.HasPrefix(types.CodeOf(err), "ZH") {
+		t.tx.Undo(mark)
+	}
+	return res, err
+}
+
+// query runs a statement. A writing one that meets a row which somebody else has changed
 // since its snapshot runs again above it, keeping its locks, unless the snapshot is the
 // transaction's or the router's.
-func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Result, error) {
+func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Result, error) {
 	m := t.c.take()
 	if m.gid != "" {
 		t.e.enlist(t, m.gid)
