@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/heliosdb/helios/session"
-	"github.com/heliosdb/helios/sql"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/sql/exec"
 	"github.com/heliosdb/helios/sql/plan"
@@ -17,7 +16,7 @@ type copySink struct {
 	t       *Tx
 	rel     types.OID
 	cols    []int16
-	q       *plan.Query
+	q       *plan.Query // distributed
 	env     *exec.Env
 	pending []types.Row
 	rows    int64
@@ -38,23 +37,13 @@ func (c *copySink) bind() error {
 	if !ok {
 		return types.Errorf("42P01", "the table of the COPY was dropped")
 	}
-	names := make([]string, len(c.cols))
-	row := make([]sql.Expr, len(c.cols))
-	declared := make([]types.OID, len(c.cols))
-	for i, num := range c.cols {
-		col := rel.Columns[num-1]
-		names[i], declared[i] = col.Name, col.Type.OID
-		row[i] = &sql.Param{N: i + 1, At: -1}
-	}
-	insert := &sql.Insert{
-		Table:   &sql.Table{Name: sql.Name{rel.Schema, rel.Name}, At: -1},
-		Columns: names, Overriding: "system",
-		Query: &sql.Select{Values: [][]sql.Expr{row}, At: -1},
-	}
-	var err error
-	c.q, err = plan.Bind(insert, plan.Env{
-		Catalog: c.t.Catalog(), ParamTypes: declared, Functions: c.t.r.Functions(), Builtin: c.env.Builtin,
+	q, err := plan.CopyInto(rel, c.cols, plan.Env{
+		Catalog: c.t.Catalog(), SearchPath: c.env.Builtin.SearchPath, Functions: c.t.r.Functions(), Builtin: c.env.Builtin,
 	})
+	if err != nil {
+		return err
+	}
+	c.q, err = plan.Distribute(q)
 	return err
 }
 
@@ -72,14 +61,9 @@ func (c *copySink) Write(ctx context.Context, rows []types.Row) error {
 // flush sends the first n rows: the plan of one row with parameters becomes that of many
 // rows of constants.
 func (c *copySink) flush(ctx context.Context, n int) error {
-	env := *c.env
-	env.Params = make([]types.Value, len(c.q.ParamTypes))
 	for try := 0; ; try++ {
-		batch, err := c.plan(c.pending[:n])
-		if err != nil {
-			return err
-		}
-		res, err := c.t.Query(ctx, batch, &env)
+		env := *c.env
+		res, err := c.t.run(ctx, plan.WithRows(c.q, c.pending[:n]), &env)
 		if session.WantsReplan(err) && try < mapTries {
 			if err := c.bind(); err != nil {
 				return err
@@ -94,58 +78,6 @@ func (c *copySink) flush(ctx context.Context, n int) error {
 		c.t.EndStatement(nil)
 		return res.Rows.Close()
 	}
-}
-
-// plan puts rows in the place of the VALUES row.
-func (c *copySink) plan(rows []types.Row) (*plan.Query, error) {
-	insert, ok := c.q.Root.(*plan.Insert)
-	if !ok {
-		return nil, types.Errorf("XX000", "COPY has no INSERT to run")
-	}
-	source, ok := withRows(insert.Source, rows)
-	if !ok {
-		return nil, types.Errorf("XX000", "COPY has no VALUES to fill")
-	}
-	changed := *insert
-	changed.Source = source
-	q := *c.q
-	q.Root = &changed
-	return &q, nil
-}
-
-func withRows(n plan.Node, rows []types.Row) (plan.Node, bool) {
-	switch x := n.(type) {
-	case *plan.Project:
-		in, ok := withRows(x.Input, rows)
-		c := *x
-		c.Input = in
-		return &c, ok
-	case *plan.Values:
-		if len(x.Rows) != 1 {
-			return nil, false
-		}
-		c := *x
-		c.Rows = make([][]plan.Expr, len(rows))
-		for i, row := range rows {
-			c.Rows[i] = make([]plan.Expr, len(row))
-			for j, v := range row {
-				c.Rows[i][j] = constLike(x.Rows[0][j], v)
-			}
-		}
-		return &c, true
-	}
-	return nil, false
-}
-
-// constLike is a constant in the place of the parameter inside an expression: the casts
-// around it stay.
-func constLike(e plan.Expr, v types.Value) plan.Expr {
-	return plan.Map(e, func(x plan.Expr) (plan.Expr, bool) {
-		if p, ok := x.(*plan.Param); ok {
-			return &plan.Const{Value: v, Typ: p.Typ}, true
-		}
-		return x, false
-	})
 }
 
 // Close sends what is left and gives the number of rows.

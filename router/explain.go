@@ -14,7 +14,7 @@ import (
 // Explain gives the lines of EXPLAIN: the plan with, beside each Gather, the shards and
 // cells that it asks of all there are.
 func (t *Tx) Explain(ctx context.Context, q *plan.Query, analyze bool, env *exec.Env) ([]string, error) {
-	d, err := t.r.distribute(q)
+	d, err := q.Distributed()
 	if err != nil {
 		return nil, err
 	}

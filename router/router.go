@@ -47,7 +47,6 @@ type Router struct {
 	stats  counters
 
 	catalogs  catalogs
-	plans     planCache
 	gathers   gathers
 	sequences sequenceBlocks
 	finished  finisher
@@ -144,7 +143,6 @@ func New(ctx context.Context, o Options) (*Router, error) {
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	r.mu.sessions = map[*session.Info]*sessionState{}
 	r.rowIDs.salt = int64(o.Incarnation)
-	r.plans.init()
 	r.sequences.init()
 	r.finished.init()
 	r.catalogs.init(r)

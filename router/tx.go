@@ -73,11 +73,16 @@ func (t *Tx) name() twophase.GID {
 // snapshot was old is tried again, as long as the client has seen nothing of it and the
 // transaction loses nothing by it.
 func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Result, error) {
-	t.r.stats.statements.Add(1)
-	d, err := t.r.distribute(q)
+	d, err := q.Distributed()
 	if err != nil {
 		return nil, err
 	}
+	return t.run(ctx, d, env)
+}
+
+// run is Query for a plan that is the router's already.
+func (t *Tx) run(ctx context.Context, d *plan.Query, env *exec.Env) (*exec.Result, error) {
+	t.r.stats.statements.Add(1)
 	tries := attempts{limit: time.Now().Add(t.r.o.Limits.Hold)}
 	for {
 		s := &statement{t: t, r: t.r, q: d, env: env, gather: tries.pin}

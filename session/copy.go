@@ -193,8 +193,10 @@ func (s *Session) copyFrom(ctx context.Context, x *sql.Copy, format *copyFormat,
 	if err == nil {
 		err = load.run(ctx, in)
 	}
-	n, closed := load.sink.Close(ctx)
-	err = errors.Join(err, closed)
+	var n int64
+	if err == nil {
+		n, err = load.sink.Close(ctx)
+	}
 	tx.EndStatement(err)
 	return tagCount("COPY", n), err
 }

@@ -167,7 +167,7 @@ type RowSink interface {
 	// error may concern any row written so far.
 	Write(ctx context.Context, rows []types.Row) error
 
-	// Close ends the COPY and gives the number of rows stored; after an error of Write it
-	// only frees.
+	// Close ends the COPY and gives the number of rows stored. It is not called when the COPY
+	// has failed: nothing may be written then that Write has kept back.
 	Close(ctx context.Context) (rows int64, err error)
 }

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"sync"
+
 	"github.com/heliosdb/helios/sql"
 	"github.com/heliosdb/helios/sql/builtin"
 	"github.com/heliosdb/helios/sql/catalog"
@@ -46,6 +48,7 @@ func Bind(stmt sql.Statement, env Env) (*Query, error) {
 	q.Root = b.optimize(b.fillParams(root))
 	q.spread = spreadWrites(env.Catalog, q.Root)
 	q.routes, q.single = findRoutes(q)
+	q.distributed = sync.OnceValues(func() (*Query, error) { return Distribute(q) })
 	return q, nil
 }
 

@@ -13,7 +13,7 @@ import (
 // checks. WithRows puts rows into it.
 func CopyInto(rel *catalog.Relation, cols []int16, env Env) (*Query, error) {
 	in := &sql.Insert{
-		Table: &sql.Table{Name: sql.Name{rel.Schema, rel.Name}, At: -1},
+		Table: &sql.Table{Name: sql.Name{rel.Schema, rel.Name}, At: -1}, Overriding: "system",
 		Query: &sql.Select{Values: [][]sql.Expr{nil}},
 	}
 	env.ParamTypes = nil
@@ -34,7 +34,7 @@ func WithRows(q *Query, rows []types.Row) *Query {
 	next := *q
 	insert := *q.Root.(*Insert)
 	insert.Source = putRows(insert.Source, rows)
-	next.Root, next.ParamTypes = &insert, nil
+	next.Root, next.ParamTypes, next.distributed = &insert, nil, nil
 	return &next
 }
 

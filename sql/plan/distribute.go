@@ -11,11 +11,20 @@ import (
 func Distribute(q *Query) (*Query, error) {
 	d := &distributor{spread: q.spread}
 	out := *q
+	out.distributed = nil
 	out.Root = d.whole(q.Root)
 	if d.err != nil {
 		return nil, d.err
 	}
 	return &out, nil
+}
+
+// Distributed is Distribute, done once for each query that Bind gave and kept with it.
+func (q *Query) Distributed() (*Query, error) {
+	if q.distributed == nil { // a changed copy
+		return Distribute(q)
+	}
+	return q.distributed()
 }
 
 // site is where a part of a plan can run.

@@ -75,6 +75,8 @@ type Query struct {
 	routes []Route
 	single bool
 	spread map[*catalog.Relation]bool // written relations whose writes need the router
+
+	distributed func() (*Query, error) // Distribute, once
 }
 
 // ResultColumn is a column of RowDescription.
