@@ -264,6 +264,13 @@ func (l *Locks) HeldByOther(id ID, key string, mode Mode) bool {
 	return lk != nil && !lk.free(id, mode)
 }
 
+// Waiting counts the transactions that wait for a lock.
+func (l *Locks) Waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.mu.waiting)
+}
+
 // Reset forgets every lock and answers every waiter with err: the node is no longer
 // primary. With err nil the table is open again and empty.
 func (l *Locks) Reset(err error) {
