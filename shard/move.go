@@ -123,7 +123,7 @@ func (s *Shard) setState(ctx context.Context, typ wal.Type, units []placement.Un
 }
 
 // Drained tells whether nothing of sealed units is undecided or in flight: every commit
-// below the seal is applied and no prepared transaction has written there.
+// below the seal is applied and no prepared transaction has written or locked rows there.
 func (s *Shard) Drained(units []placement.Unit) (bool, error) {
 	s.mu.Lock()
 	for _, u := range units {
@@ -141,14 +141,10 @@ func (s *Shard) Drained(units []placement.Unit) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, p := range prepared {
-		for _, k := range p.Keys {
-			if s.inUnits(k, units) {
-				return false, nil
-			}
-		}
-	}
-	return true, nil
+	return !slices.ContainsFunc(prepared, func(p storage.Prepared) bool {
+		return slices.ContainsFunc(p.Keys, func(k []byte) bool { return s.inUnits(k, units) }) ||
+			slices.ContainsFunc(p.Locks, func(l storage.Lock) bool { return s.inUnits(l.Key, units) })
+	}), nil
 }
 
 func (s *Shard) inUnits(key []byte, units []placement.Unit) bool {
