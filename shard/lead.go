@@ -33,6 +33,9 @@ func (s *Shard) Lead(ctx context.Context, term uint32) error {
 	s.mu.Lock()
 	err := s.loadMarks()
 	if err == nil {
+		err = s.takeUnits(term)
+	}
+	if err == nil {
 		s.mu.leading, s.mu.term = true, term
 		s.mu.draining = false // a switchover away from this node, terms ago, is over
 		s.announce()
