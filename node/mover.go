@@ -62,9 +62,11 @@ func (v *mover) do(ctx context.Context, job *reshard.Job, m *reshard.Move, e res
 	case reshard.Copy:
 		return event(reshard.Copied), v.copy(ctx, job, m, units)
 	case reshard.Compare:
-		return v.compare(ctx, job, m, units, reshard.Equal)
+		return v.verify(ctx, job, m, units)
 	case reshard.Seal:
-		return v.seal(ctx, m, units)
+		m.PauseMS = time.Now().UnixMilli()
+		_, err := v.one(ctx, m.From, "SELECT helios.seal($1)", units)
+		return event(reshard.IsSealed), err
 	case reshard.Drain:
 		return v.drain(ctx, job, m, units)
 	case reshard.StopRead:
@@ -191,6 +193,25 @@ func (v *mover) compare(ctx context.Context, job *reshard.Job, m *reshard.Move, 
 	return event(same), nil
 }
 
+// verify compares, and notes the epochs that the flip will replace.
+func (v *mover) verify(ctx context.Context, job *reshard.Job, m *reshard.Move, units string) (reshard.Event, error) {
+	now, _, err := consensus.ClusterMap(v.f.o.store).Load(ctx)
+	if err != nil {
+		return reshard.Event{}, err
+	}
+	var epochs []uint32
+	for _, u := range unitsOfMove(m) {
+		o := ownerOf(now, u)
+		if o.Shard != m.From {
+			return reshard.Event{}, fmt.Errorf("%s belongs to shard %d", u, o.Shard)
+		}
+		epochs = append(epochs, o.Epoch)
+	}
+	e, err := v.compare(ctx, job, m, units, reshard.Equal)
+	e.Epochs = epochs
+	return e, err
+}
+
 // lostCopy begins the copy again when the target has forgotten it: its primary changed.
 func (v *mover) lostCopy(ctx context.Context, job *reshard.Job, m *reshard.Move, err error) (reshard.Event, error) {
 	if errors.Is(err, errNoSuchCopy) {
@@ -199,25 +220,6 @@ func (v *mover) lostCopy(ctx context.Context, job *reshard.Job, m *reshard.Move,
 		}
 	}
 	return reshard.Event{}, err
-}
-
-// seal notes the epochs that the flip will replace, then seals.
-func (v *mover) seal(ctx context.Context, m *reshard.Move, units string) (reshard.Event, error) {
-	now, _, err := consensus.ClusterMap(v.f.o.store).Load(ctx)
-	if err != nil {
-		return reshard.Event{}, err
-	}
-	m.Epochs = m.Epochs[:0]
-	for _, u := range unitsOfMove(m) {
-		o := ownerOf(now, u)
-		if o.Shard != m.From {
-			return reshard.Event{}, fmt.Errorf("%s belongs to shard %d", u, o.Shard)
-		}
-		m.Epochs = append(m.Epochs, o.Epoch)
-	}
-	m.PauseMS = time.Now().UnixMilli()
-	_, err = v.one(ctx, m.From, "SELECT helios.seal($1)", units)
-	return event(reshard.IsSealed), err
 }
 
 // drain waits until nothing of the units is undecided, the target has everything and the

@@ -73,7 +73,7 @@ type Move struct {
 	From    cluster.ShardID `json:"from"`
 	To      cluster.ShardID `json:"to"`
 	Units   []Unit          `json:"units"`
-	Epochs  []uint32        `json:"epochs,omitempty"` // of Units, when they were sealed
+	Epochs  []uint32        `json:"epochs,omitempty"` // of Units, before they were sealed
 	State   State           `json:"state"`
 	Floor   hlc.Timestamp   `json:"floor,omitempty"` // of the reads-off record
 	Rows    int64           `json:"rows"`

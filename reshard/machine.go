@@ -44,9 +44,10 @@ const (
 
 // Event is an input of Step.
 type Event struct {
-	Kind Kind
-	Time hlc.Timestamp
-	Text string
+	Kind   Kind
+	Time   hlc.Timestamp
+	Text   string
+	Epochs []uint32 // of the units, with Equal
 }
 
 // Effect is an output of Step.
@@ -147,7 +148,9 @@ func (m *Move) stepCopying(e Event) []Effect {
 func (m *Move) stepVerifying(e Event) []Effect {
 	switch e.Kind {
 	case Equal:
-		m.Error = ""
+		// They are stored ahead of the seal: whoever takes the move up gives the units back
+		// by them.
+		m.Error, m.Epochs = "", e.Epochs
 		return m.to(Sealed, Effect{Kind: Seal})
 	case Differ:
 		return m.abort("the copy differs from the source: " + e.Text)

@@ -30,7 +30,11 @@ func TestTranscripts(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					e.Kind, e.Time = Kind(strings.TrimSpace(kind)), hlc.Timestamp(n)
+					if e.Kind = Kind(strings.TrimSpace(kind)); e.Kind == Equal {
+						e.Epochs = []uint32{uint32(n)}
+					} else {
+						e.Time = hlc.Timestamp(n)
+					}
 				}
 				fmt.Fprintf(&b, "%s:%s\n", e.Kind, render(m, m.Step(e)))
 			}
@@ -44,6 +48,8 @@ func render(m *Move, effects []Effect) string {
 	for _, e := range effects {
 		fmt.Fprintf(&b, " %s", e.Kind)
 		switch {
+		case e.Kind == Save && len(m.Epochs) > 0:
+			fmt.Fprintf(&b, "(%s, epoch %d)", m.State, m.Epochs[0])
 		case e.Kind == Save:
 			fmt.Fprintf(&b, "(%s)", m.State)
 		case e.Kind == Retry:

@@ -87,8 +87,8 @@ type message struct {
 	pinned  bool // a complete one: nothing above it concerns a reader
 	gid     string
 	schema  uint64
-	cells   map[types.OID][]uint32
-	version uint64
+	cells   map[types.OID][]uint32 // units that it restricts a table to
+	version uint64                 // ownership that it planned with, 0 for none
 }
 
 func (e *Engine) conn(info *session.Info) *conn {

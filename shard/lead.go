@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/heliosdb/helios/hlc"
@@ -32,6 +33,9 @@ func (s *Shard) Lead(ctx context.Context, term uint32) error {
 	s.mu.Lock()
 	err := s.loadMarks()
 	if err == nil {
+		err = s.takeUnits(term)
+	}
+	if err == nil {
 		s.mu.leading, s.mu.term = true, term
 		s.mu.draining = false // a switchover away from this node, terms ago, is over
 		s.announce()
@@ -58,7 +62,8 @@ func (s *Shard) Start(ctx context.Context) error {
 	return s.Lead(ctx, term)
 }
 
-// relock takes the locks of unresolved prepared transactions before anyone else can.
+// relock takes the locks of unresolved prepared transactions before anyone else can: first
+// those of the rows that they wrote, which no two have in common.
 func (s *Shard) relock(ctx context.Context) error {
 	all, err := s.store().Prepared()
 	if err != nil {
@@ -66,19 +71,29 @@ func (s *Shard) relock(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range all {
-		id := txn.ID(s.txids.Add(1))
+	ids := make([]txn.ID, len(all))
+	for i, p := range all {
+		ids[i] = txn.ID(s.txids.Add(1))
 		for _, k := range p.Keys {
-			if err := s.locks.Acquire(ctx, id, string(k), txn.Update, txn.NoWait, 0); err != nil {
-				return err
+			if err := s.locks.Acquire(ctx, ids[i], string(k), txn.Update, txn.NoWait, 0); err != nil {
+				return fmt.Errorf("lock a row that %q has written: %w", p.GID, err)
 			}
 		}
+		s.mu.prepared[p.GID] = &preparedTx{time: p.Time, locks: ids[i], since: time.Now()}
+	}
+	for i, p := range all {
 		for _, l := range p.Locks {
-			if err := s.locks.Acquire(ctx, id, string(l.Key), txn.Mode(l.Strength), txn.NoWait, 0); err != nil {
+			err := s.locks.Acquire(ctx, ids[i], string(l.Key), txn.Mode(l.Strength), txn.NoWait, 0)
+			if err == nil {
+				continue
+			}
+			if types.CodeOf(err) != "55P03" {
 				return err
 			}
+			// The row stays another's: better than a shard that nobody can lead.
+			s.logger.Warn("a prepared transaction lost a row lock that it had not written under",
+				"shard", s.opts.ID, "gid", p.GID, "key", fmt.Sprintf("%x", l.Key))
 		}
-		s.mu.prepared[p.GID] = &preparedTx{time: p.Time, locks: id, since: time.Now()}
 	}
 	return nil
 }

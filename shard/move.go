@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -85,21 +86,77 @@ func (s *Shard) Seal(ctx context.Context, units []placement.Unit) (wal.LSN, erro
 		return 0, err
 	}
 	end := s.Applied()
-	s.threads.Go(func() { s.unsealAfter(units) })
+	term, _ := s.Leading()
+	s.threads.Go(func() { s.unsealAfter(term, units) })
 	return end, nil
 }
 
-func (s *Shard) unsealAfter(units []placement.Unit) {
+// takeUnits makes the ownership in memory that of the log, at the start of a term: a record
+// that this node had appended in an earlier one may be lost. Whoever sealed units or turned
+// their reads off may be gone, so their deadlines begin anew. mu is held.
+func (s *Shard) takeUnits(term uint32) error {
+	own := newUnits()
+	err := s.store().MetaRange([]byte(versionMeta), prefixEnd([]byte(ownedMeta)), func(key, value []byte) error {
+		if string(key) == versionMeta {
+			own.version = binary.BigEndian.Uint64(value)
+			return nil
+		}
+		x, err := loadOwned(key, value)
+		own.state[x.Unit] = x
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.units = own
+	byState := map[unitState][]placement.Unit{}
+	for u, x := range own.state {
+		byState[x.State] = append(byState[x.State], u)
+	}
+	if units := byState[unitSealed]; len(units) > 0 {
+		s.threads.Go(func() { s.unsealAfter(term, units) })
+	}
+	if units := byState[unitReadsOff]; len(units) > 0 && s.opts.Undo != nil {
+		s.threads.Go(func() { s.undoAfter(term, units) })
+	}
+	return nil
+}
+
+// unsealAfter gives units back when the move's driver is not heard of before the deadline.
+func (s *Shard) unsealAfter(term uint32, units []placement.Unit) {
+	for s.deadline() {
+		left := s.still(term, unitSealed, units) // after reads-off the control store decides
+		if len(left) == 0 {
+			return
+		}
+		err := s.setState(s.ctx, wal.TypeSeal, left, unitSealed, unitOwned)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, errUnitState) && s.ctx.Err() == nil {
+			s.logger.Warn("unseal", "shard", s.opts.ID, "err", err)
+		}
+	}
+}
+
+// deadline waits for SealDeadline; false when the shard closes meanwhile.
+func (s *Shard) deadline() bool {
 	select {
 	case <-time.After(SealDeadline):
+		return true
 	case <-s.ctx.Done():
-		return
+		return false
 	}
-	// Only what is still sealed: after reads-off the control store decides.
-	err := s.setState(s.ctx, wal.TypeSeal, units, unitSealed, unitOwned)
-	if err != nil && !errors.Is(err, errUnitState) && s.ctx.Err() == nil {
-		s.logger.Warn("unseal", "shard", s.opts.ID, "err", err)
+}
+
+// still lists the units that are in a state, none unless this node leads in the term.
+func (s *Shard) still(term uint32, state unitState, units []placement.Unit) []placement.Unit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.mu.leading || s.mu.term != term {
+		return nil
 	}
+	return slices.DeleteFunc(slices.Clone(units), func(u placement.Unit) bool { return s.mu.units.state[u].State != state })
 }
 
 var errUnitState = types.Errorf("55000", "the units are not in the state that the move expects")
@@ -123,7 +180,7 @@ func (s *Shard) setState(ctx context.Context, typ wal.Type, units []placement.Un
 }
 
 // Drained tells whether nothing of sealed units is undecided or in flight: every commit
-// below the seal is applied and no prepared transaction has written there.
+// below the seal is applied and no prepared transaction has written or locked rows there.
 func (s *Shard) Drained(units []placement.Unit) (bool, error) {
 	s.mu.Lock()
 	for _, u := range units {
@@ -141,14 +198,10 @@ func (s *Shard) Drained(units []placement.Unit) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, p := range prepared {
-		for _, k := range p.Keys {
-			if s.inUnits(k, units) {
-				return false, nil
-			}
-		}
-	}
-	return true, nil
+	return !slices.ContainsFunc(prepared, func(p storage.Prepared) bool {
+		return slices.ContainsFunc(p.Keys, func(k []byte) bool { return s.inUnits(k, units) }) ||
+			slices.ContainsFunc(p.Locks, func(l storage.Lock) bool { return s.inUnits(l.Key, units) })
+	}), nil
 }
 
 func (s *Shard) inUnits(key []byte, units []placement.Unit) bool {
@@ -182,33 +235,24 @@ func (s *Shard) ReadsOff(ctx context.Context, units []placement.Unit) (hlc.Times
 		return o.encode(), nil
 	})
 	if err == nil && s.opts.Undo != nil {
-		s.threads.Go(func() { s.undoAfter(units) })
+		term, _ := s.Leading()
+		s.threads.Go(func() { s.undoAfter(term, units) })
 	}
 	return at, err
 }
 
 // undoAfter has the control store give the units back when the move's driver is not heard
 // of: the flip or this, whichever is first, decides.
-func (s *Shard) undoAfter(units []placement.Unit) {
-	for {
-		select {
-		case <-time.After(SealDeadline):
-		case <-s.ctx.Done():
+func (s *Shard) undoAfter(term uint32, units []placement.Unit) {
+	for s.deadline() {
+		left := s.still(term, unitReadsOff, units)
+		if len(left) == 0 {
 			return
 		}
-		if !s.anyReadsOff(units) {
-			return
-		}
-		if err := s.opts.Undo(s.ctx, units); err != nil && s.ctx.Err() == nil {
+		if err := s.opts.Undo(s.ctx, left); err != nil && s.ctx.Err() == nil {
 			s.logger.Warn("undo of a move", "shard", s.opts.ID, "err", err)
 		}
 	}
-}
-
-func (s *Shard) anyReadsOff(units []placement.Unit) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.ContainsFunc(units, func(u placement.Unit) bool { return s.mu.units.state[u].State == unitReadsOff })
 }
 
 // Owns tells whether the shard may write all these units.

@@ -17,11 +17,10 @@ import (
 
 // source gives and takes the rows of one statement.
 type source struct {
-	e       *Engine
-	t       *Tx
-	r       *reading
-	version uint64                 // ownership that the router planned with, 0 for none
-	cells   map[types.OID][]uint32 // units that a router restricts a table to
+	e *Engine
+	t *Tx
+	r *reading
+	m message // of the router, empty for other clients
 }
 
 func (s *source) view() txn.View { return txn.View{Snapshot: s.r.snap, Tx: s.t.tx} }
@@ -69,11 +68,11 @@ func (s *source) units(ctx context.Context, t *table, write bool) (unitSet, erro
 	if t.placer.Own() {
 		space = uint32(t.rel.OID)
 	}
-	only, restricted := s.cells[t.rel.OID]
+	only, restricted := s.m.cells[t.rel.OID]
 	err := s.e.waitFor(ctx, func() (bool, error) {
 		clear(set)
 		if s.e.mu.leading { // a move may have ended since the statement began, while this waited above all
-			if err := s.e.notBefore(s.version); err != nil {
+			if err := s.e.notBefore(s.m.version); err != nil {
 				return false, err
 			}
 		}

@@ -135,7 +135,7 @@ func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 			r.close()
 			return nil, err
 		}
-		env.Source = &source{e: t.e, t: t, r: r, version: m.version, cells: m.cells}
+		env.Source = &source{e: t.e, t: t, r: r, m: m}
 		res, err := exec.Run(ctx, q, env)
 		if err == nil && r.chosen {
 			err = ahead(ctx, res)
@@ -148,6 +148,9 @@ func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 			return res, nil
 		}
 		r.close()
+		if session.WantsReplan(err) {
+			t.tx.Undo(mark)
+		}
 		if r.decided > 0 && m.at == 0 && first && types.CodeOf(err) == "ZH002" {
 			floor, t.fixed = max(floor, r.decided), 0
 			t.tx.Undo(mark)

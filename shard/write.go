@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/heliosdb/helios/placement"
+	"github.com/heliosdb/helios/session"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/sql/exec"
 	"github.com/heliosdb/helios/sql/plan"
@@ -14,8 +15,8 @@ import (
 	"github.com/heliosdb/helios/types"
 )
 
-// begin prepares a statement's first write to a table: the primary, a lock against DDL,
-// no write to a unit that is about to move.
+// begin prepares a statement's first write to a table: the primary, a lock against DDL, a
+// plan that is still the newest schema's, no write to a unit that is about to move.
 func (s *source) begin(ctx context.Context, rel *catalog.Relation) (*table, error) {
 	if err := s.e.serving(); err != nil {
 		return nil, err
@@ -23,14 +24,36 @@ func (s *source) begin(ctx context.Context, rel *catalog.Relation) (*table, erro
 	if rel.Placement.Location != 0 && !s.e.whole(s.t.o.Info) {
 		return nil, notHere("writing a table that is placed by vector")
 	}
-	t, err := s.e.table(ctx, s.t.Catalog(), rel)
-	if err != nil {
-		return nil, err
-	}
 	if err := s.t.writable(); err != nil {
 		return nil, err
 	}
-	return t, s.t.tx.Lock(ctx, tableLock(rel.OID), txn.KeyShare, txn.Block, 0)
+	if err := s.t.tx.Lock(ctx, tableLock(rel.OID), txn.KeyShare, txn.Block, 0); err != nil {
+		return nil, err
+	}
+	if err := s.unchanged(rel); err != nil {
+		return nil, err
+	}
+	return s.e.table(ctx, s.t.Catalog(), rel)
+}
+
+// unchanged holds, under the lock against DDL, that a table is still what the statement was
+// planned with: while it waited for the lock, an index may have come that its rows belong
+// into. A transaction with DDL of its own has kept all others out since.
+func (s *source) unchanged(rel *catalog.Relation) error {
+	if s.t.draft != nil {
+		return nil
+	}
+	if now, ok := s.e.Catalog().ByOID(rel.OID); ok && now.Same(rel) {
+		return nil
+	}
+	changed := types.Errorf("40001", "could not serialize access due to a concurrent schema change")
+	switch {
+	case s.t.fixed != 0 || s.m.fixed: // at this snapshot the schema stays the old one
+		return changed
+	case s.m.schema != 0:
+		return types.Errorf("ZH003", "stale schema: %q has changed since the plan was made", rel.Name)
+	}
+	return session.Replan(changed)
 }
 
 // tableLock is the key that writers share and DDL takes alone.

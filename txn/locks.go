@@ -210,15 +210,17 @@ func (l *Locks) Mark(id ID) int {
 	return len(l.mu.held[id])
 }
 
-// ReleaseSince gives back the locks first taken after mark, as ROLLBACK TO does.
-func (l *Locks) ReleaseSince(id ID, mark int) {
+// ReleaseSince gives back the locks first taken after mark, as ROLLBACK TO does, and tells
+// which they were.
+func (l *Locks) ReleaseSince(id ID, mark int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	held := l.mu.held[id]
 	if mark >= len(held) {
-		return
+		return nil
 	}
-	for _, key := range held[mark:] {
+	gone := held[mark:]
+	for _, key := range gone {
 		lk := l.mu.locks[key]
 		delete(lk.holders, id)
 		l.wake(key, lk)
@@ -226,8 +228,9 @@ func (l *Locks) ReleaseSince(id ID, mark int) {
 	if mark == 0 {
 		delete(l.mu.held, id)
 	} else {
-		l.mu.held[id] = held[:mark]
+		l.mu.held[id] = held[:mark:mark]
 	}
+	return gone
 }
 
 // Release gives back all locks of id.
@@ -262,6 +265,13 @@ func (l *Locks) HeldByOther(id ID, key string, mode Mode) bool {
 	defer l.mu.Unlock()
 	lk := l.mu.locks[key]
 	return lk != nil && !lk.free(id, mode)
+}
+
+// Waiting counts the transactions that wait for a lock.
+func (l *Locks) Waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.mu.waiting)
 }
 
 // Reset forgets every lock and answers every waiter with err: the node is no longer

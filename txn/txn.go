@@ -25,7 +25,7 @@ type Tx struct {
 	lockTimeout time.Duration
 	buf         *buffer
 	savepoints  []savepoint
-	locked      map[string]Mode // rows locked without a write, for a prepare
+	locked      map[string]Mode // rows locked, written or not, for a prepare
 	maxBytes    int64
 }
 
@@ -165,7 +165,9 @@ func (t *Tx) RollbackTo(name string) bool {
 	if !t.UndoTo(name) {
 		return false
 	}
-	t.locks.ReleaseSince(t.ID, t.savepoints[len(t.savepoints)-1].locks)
+	for _, key := range t.locks.ReleaseSince(t.ID, t.savepoints[len(t.savepoints)-1].locks) {
+		delete(t.locked, key) // another may have the row now: a prepare must not claim it
+	}
 	return true
 }
 

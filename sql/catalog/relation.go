@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 
 	"github.com/heliosdb/helios/sql"
@@ -128,6 +130,17 @@ type Sequence struct {
 	OwnerTable  types.OID `json:"ownerTable,omitempty"`
 	OwnerColumn int16     `json:"ownerColumn,omitempty"`
 	Identity    bool      `json:"identity,omitempty"` // belongs to an identity column
+}
+
+// Same tells whether a relation is stored as another one is: DDL of other objects makes new
+// values of all relations.
+func (r *Relation) Same(other *Relation) bool {
+	if r == other {
+		return true
+	}
+	a, aerr := json.Marshal(r)
+	b, berr := json.Marshal(other)
+	return aerr == nil && berr == nil && bytes.Equal(a, b)
 }
 
 // Column finds a column that exists (not dropped) by name; a hidden one too.

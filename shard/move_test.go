@@ -1,0 +1,124 @@
+package shard
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/heliosdb/helios/placement"
+	"github.com/heliosdb/helios/wal"
+)
+
+// slots are all slots of a test's shard.
+func slots() []placement.Unit {
+	var all []placement.Unit
+	for n := range testSlots {
+		all = append(all, placement.Unit{N: uint32(n)})
+	}
+	return all
+}
+
+// TestDrainedOfLocks holds that a prepared transaction which only locked rows keeps its
+// units from moving: the new owner would not know of the locks.
+func TestDrainedOfLocks(t *testing.T) {
+	s := openSQL(t, syncedRoot(t))
+	defer closeShard(t, s.Shard)
+	a := s.session()
+	a.run("CREATE TABLE t (id int PRIMARY KEY)")
+	a.run("INSERT INTO t VALUES (1)")
+	for i, c := range []struct {
+		text string
+		want bool
+	}{
+		{"SELECT FROM t FOR KEY SHARE", false},
+		{"SELECT FROM t FOR UPDATE", false},
+		{"UPDATE t SET id = 2", false},
+		{"SELECT FROM t", true},
+	} {
+		a.run("BEGIN; " + c.text + "; PREPARE TRANSACTION 'a'")
+		if _, err := s.Seal(t.Context(), slots()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Drained(slots()); got != c.want || err != nil {
+			t.Errorf("%d: with a prepared %s drained is %v, %v", i, c.text, got, err)
+		}
+		if err := s.setState(t.Context(), wal.TypeSeal, slots(), unitSealed, unitOwned); err != nil {
+			t.Fatal(err)
+		}
+		a.run("ROLLBACK PREPARED 'a'")
+	}
+}
+
+// TestSealOutlivesProcess holds that what a dead process had sealed comes back under the
+// next primary, which has no driver either.
+func TestSealOutlivesProcess(t *testing.T) {
+	fs := syncedRoot(t)
+	s := openShard(t, fs)
+	sealed, off := []placement.Unit{{N: 1}, {N: 2}}, []placement.Unit{{N: 3}}
+	for _, units := range [][]placement.Unit{sealed, off} {
+		if _, err := s.Seal(t.Context(), units); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.ReadsOff(t.Context(), off); err != nil {
+		t.Fatal(err)
+	}
+	after := crashed(fs)
+	closeShard(t, s)
+
+	undone := make(chan []placement.Unit, 1)
+	s, err := Open(Options{
+		ID: 1, Slots: testSlots, FS: after, Dir: "data", Wall: func() int64 { return time.Now().UnixMilli() },
+		Undo: func(_ context.Context, units []placement.Unit) error {
+			select {
+			case undone <- units:
+			default:
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeShard(t, s)
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.waitFor(ctx, func() (bool, error) {
+		return s.mu.units.state[sealed[0]].State == unitOwned && s.mu.units.state[sealed[1]].State == unitOwned, nil
+	}); err != nil {
+		t.Errorf("the seal stands: %v", err)
+	}
+	select {
+	case got := <-undone:
+		if !slices.Equal(got, off) {
+			t.Errorf("the control store is asked for %v", got)
+		}
+	case <-ctx.Done():
+		t.Error("nobody asks the control store for the units whose reads are off")
+	}
+}
+
+// TestUnitsOfLostRecords holds that a node which leads again owns what its log says, not
+// what it was about to log when it led last.
+func TestUnitsOfLostRecords(t *testing.T) {
+	s := openShard(t, syncedRoot(t))
+	defer closeShard(t, s)
+	u := placement.Unit{N: 1}
+	s.mu.Lock()
+	s.mu.units.state[u] = ownedUnit{Unit: u, Epoch: 7, State: unitGone}
+	version := s.mu.units.version
+	s.mu.Unlock()
+	s.StepDown()
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if got := s.mu.units.state[u]; got.State != unitOwned || got.Epoch != 1 || s.mu.units.version != version {
+		t.Errorf("the unit is %+v, the version %d; want %d", got, s.mu.units.version, version)
+	}
+}
