@@ -9,6 +9,7 @@ import (
 
 	"github.com/heliosdb/helios/pgwire"
 	"github.com/heliosdb/helios/sql/exec"
+	"github.com/heliosdb/helios/sql/plan"
 	"github.com/heliosdb/helios/types"
 )
 
@@ -113,6 +114,9 @@ func (s *Session) openOnce(ctx context.Context, po *portal) error {
 		reader.cancel(nil)
 		return err
 	}
+	if s.tooLate(q) {
+		reader.ctx = context.WithoutCancel(reader.ctx)
+	}
 	reader.rows = po.result.Rows
 	po.rows, po.level = reader, len(s.tx.savepoints)
 	if po.columns == nil {
@@ -153,6 +157,9 @@ func (s *Session) runQuery(ctx context.Context, po *portal, limit int, w pgwire.
 			}
 		}
 	}
+	if s.tooLate(po.statement.entry.query) {
+		ctx = context.WithoutCancel(ctx)
+	}
 	if po.columns != nil {
 		if err := w.RowDescription(po.columns); err != nil {
 			return "", s.finish(po, err)
@@ -174,6 +181,10 @@ func (s *Session) runQuery(ctx context.Context, po *portal, limit int, w pgwire.
 	}
 	return po.result.Tag(), nil
 }
+
+// tooLate tells that a statement which has run can no longer be cancelled: it has done all
+// its work, and may have committed by itself.
+func (s *Session) tooLate(q *plan.Query) bool { return s.tx.only && !q.ReadOnly && q.Kind != "SELECT" }
 
 // complete reads all rows of a query that writes before the first is sent, so that a
 // client which stops reading leaves no half-done work.

@@ -250,6 +250,9 @@ func (s *Shard) commitAfter(rec wal.Record, b *storage.Batch) func() error {
 	ts := hlc.Timestamp(rec.Time)
 	catalogChanged := s.catalogAfter(ts, b)
 	return func() error {
+		if rec.Type == wal.TypeDrop {
+			s.dropDecisions(b)
+		}
 		if rec.TxID != 0 {
 			s.mu.recent.note(rec.TxID, ts)
 		}
@@ -341,6 +344,11 @@ func (s *Shard) resolveChange(rec wal.Record, ts hlc.Timestamp) (change, error) 
 			}
 			delete(s.mu.prepared, r.GID)
 		}
+		o := twophase.Outcome{State: twophase.Aborted}
+		if ts != 0 {
+			o = twophase.Outcome{State: twophase.Committed, Time: ts}
+		}
+		s.mu.resolutions.note(r.GID, o, time.Now(), s.OldestSnapshot())
 		if catalogTouched && ts != 0 {
 			return s.loadCatalog(s.store().Visible())
 		}

@@ -189,7 +189,7 @@ func (t *Tx) clear(ctx context.Context, cat *catalog.Catalog, oid types.OID) err
 
 // newest opens a snapshot of everything committed, for work under a table's lock.
 func (t *Tx) newest(ctx context.Context) (*source, error) {
-	r, err := t.e.read(ctx, 0, 0, false)
+	r, err := t.e.read(ctx, 0, &start{}, false)
 	if err != nil {
 		return nil, err
 	}

@@ -123,20 +123,15 @@ func (s *Shard) ForgetDecisions(ctx context.Context, gids []string) error {
 		return nil
 	}
 	_, err := s.logRecord(ctx, wal.TypeDrop, 0, func(hlc.Timestamp) ([]byte, error) { return b.Encode(), nil })
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, gid := range gids {
-		delete(s.mu.decided, gid)
-	}
-	return nil
+	return err
 }
 
 // resolve finds what became of a transaction whose intent a reader at timestamp at has
 // met. Undecided ones commit above at.
 func (s *Shard) resolve(ctx context.Context, name string, at hlc.Timestamp) (twophase.Outcome, error) {
+	if o, ok := s.resolved(name); ok {
+		return o, nil
+	}
 	gid, err := twophase.ParseGID(name)
 	if err != nil { // a client's own PREPARE TRANSACTION: the decision comes to this shard itself
 		s.clock.Observe(at)

@@ -92,8 +92,9 @@ func (e *Engine) outcomeFunctions() []*builtin.Func {
 			o, err := e.SessionOutcome(ctx, uint64(a[0].AsInt()), hlc.Timestamp(max(0, a[1].AsInt())))
 			return types.Text(o.String()), err
 		}),
-		function("forget", types.VoidOID, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			return types.Text(""), e.ForgetDecisions(ctx, strings.Split(a[0].AsText(), ","))
+		function("forget", types.VoidOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			e.Heard(strings.Split(a[0].AsText(), ","))
+			return types.Text(""), e.serving()
 		}),
 	}
 }

@@ -139,6 +139,13 @@ func (s *Shard) StepDown() {
 	s.logger.Info("stepped down", "shard", s.opts.ID, "term", s.mu.term)
 }
 
+// termNow is the term in which this node leads or led last.
+func (s *Shard) termNow() uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.term
+}
+
 // serving returns an error unless this node is primary and its lease holds. It is asked
 // after a snapshot was chosen: a paused primary must not answer with it.
 func (s *Shard) serving() error {
@@ -211,6 +218,7 @@ func (s *Shard) heartbeat() {
 const (
 	abandonedAfter = 5 * time.Second  // a coordinator silent for so long is taken for dead
 	tombstoneKept  = 10 * time.Minute // an abort is remembered at least so long
+	forgetMax      = 10_000           // decisions dropped by one record
 	collectEvery   = 30 * time.Second
 	horizonBehind  = 60_000 // ms: no read at a younger timestamp is refused
 )
@@ -238,11 +246,11 @@ func (s *Shard) settle() {
 	for name, d := range s.mu.decided {
 		gid, err := twophase.ParseGID(name)
 		switch {
-		case err != nil || now.Sub(d.since) < abandonedAfter:
+		case err != nil || now.Sub(d.since) < abandonedAfter || len(forget) == forgetMax:
 		case d.outcome.State == twophase.Aborted && now.Sub(d.since) > tombstoneKept && s.mu.open[name] == nil,
-			d.outcome.State == twophase.Committed && len(d.participants) == 0:
+			d.outcome.State == twophase.Committed && len(d.participants) == 0 && s.forgettable(d.outcome.Time):
 			forget = append(forget, name)
-		case d.outcome.State == twophase.Committed:
+		case d.outcome.State == twophase.Committed && len(d.participants) > 0:
 			tell = append(tell, undelivered{gid, d})
 		}
 	}
@@ -274,9 +282,7 @@ func (s *Shard) deliver(ctx context.Context, gid twophase.GID, d decided) {
 			return
 		}
 	}
-	if err := s.ForgetDecisions(ctx, []string{gid.String()}); err != nil {
-		s.logger.Debug("forget", "gid", gid, "err", err)
-	}
+	s.Heard([]string{gid.String()})
 }
 
 // collect removes old versions behind the garbage horizon.

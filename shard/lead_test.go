@@ -41,7 +41,7 @@ func TestLeadWithClashingLocks(t *testing.T) {
 	e := NewEngine(s.Shard, EngineOptions{Alone: true})
 	for i, gid := range []string{"a", "b"} {
 		other := txn.NewLocks(0) // so that nobody sees the clash
-		x := &Tx{e: e, tx: txn.New(txn.ID(100+i), s.store(), other, txn.Options{}), units: unitSet{}}
+		x := &Tx{e: e, tx: txn.New(txn.ID(100+i), s.store(), other, txn.Options{}), units: unitSet{}, term: s.termNow()}
 		if err := x.tx.Lock(t.Context(), []byte("xk"), txn.Update, txn.Block, 0); err != nil {
 			t.Fatal(err)
 		}

@@ -78,15 +78,17 @@ type Shard struct {
 		flying   map[uint64]int // records of sessions that are not applied yet
 		lost     map[uint64]struct{}
 		recent   recent
-		marks    map[types.OID]int64
-		catalogs []*catalog.Catalog // ascending by version
-		adopted  uint64             // ownership version of the map adopted last
-		members  uint64             // and the version in which its set of shards changed last
-		closed   hlc.Timestamp
-		draining bool
-		active   int                      // transactions that are open
-		holds    map[string]hlc.Timestamp // what standbys read
-		err      error                    // why nothing is applied any more
+
+		resolutions resolutions
+		marks       map[types.OID]int64
+		catalogs    []*catalog.Catalog // ascending by version
+		adopted     uint64             // ownership version of the map adopted last
+		members     uint64             // and the version in which its set of shards changed last
+		closed      hlc.Timestamp
+		draining    bool
+		active      int                      // transactions that are open
+		holds       map[string]hlc.Timestamp // what standbys read
+		err         error                    // why nothing is applied any more
 	}
 }
 

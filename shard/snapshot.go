@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/storage"
@@ -13,16 +14,25 @@ import (
 
 // reading is the snapshot of one statement.
 type reading struct {
+	s     *Shard
 	snap  *storage.Snapshot
 	at    hlc.Timestamp
 	seen  hlc.Timestamp // visible when the statement began here
 	fixed bool          // a newer version is no reason to begin again
 
-	// decided is the greatest commit timestamp of a transaction that was prepared here
-	// before a snapshot which the shard chose, and committed above it: its client may have
+	// The shard chose the snapshot. Of the transactions that were prepared when the statement
+	// began, decided is the greatest commit timestamp above the snapshot: the client may have
 	// been answered before the statement began, so the statement must begin again above it.
 	chosen  bool
+	waiting []string
 	decided hlc.Timestamp
+}
+
+// start is what a statement keeps of its first snapshot when it begins again.
+type start struct {
+	floor   hlc.Timestamp
+	waiting []string // prepared when it began
+	known   bool
 }
 
 // restart tells a router that the statement met a version that was there when it began,
@@ -34,13 +44,16 @@ func restart(ts hlc.Timestamp) *types.Error {
 // read opens a statement's snapshot. With at 0 the shard chooses what is visible now:
 // nothing is in flight at or below it. Else the clock is pushed to at and commits in
 // flight at or below it are waited for, so that nothing can appear under the reader. A
-// snapshot that the shard chooses is not below floor.
-func (s *Shard) read(ctx context.Context, at, floor hlc.Timestamp, fixed bool) (*reading, error) {
-	r := &reading{at: at, fixed: fixed, seen: s.store().Visible()}
-	if at == 0 {
-		r.at, r.fixed, r.chosen = max(r.seen, floor), true, true
+// snapshot that the shard chooses is not below the floor that from keeps.
+func (s *Shard) read(ctx context.Context, at hlc.Timestamp, from *start, fixed bool) (*reading, error) {
+	if at == 0 && !from.known {
+		from.waiting, from.known = s.undecidedNow(), true
 	}
-	if at == 0 && floor <= r.seen {
+	r := &reading{s: s, at: at, fixed: fixed, seen: s.store().Visible()}
+	if at == 0 {
+		r.at, r.fixed, r.chosen, r.waiting = max(r.seen, from.floor), true, true, from.waiting
+	}
+	if at == 0 && from.floor <= r.seen {
 		if err := s.serving(); err != nil {
 			return nil, err
 		}
@@ -63,7 +76,7 @@ func (s *Shard) read(ctx context.Context, at, floor hlc.Timestamp, fixed bool) (
 		if o.State != twophase.Committed {
 			return 0, nil
 		}
-		if r.chosen && o.Time > r.at {
+		if r.chosen && o.Time > r.at && slices.Contains(r.waiting, in.GID) {
 			r.decided = max(r.decided, o.Time)
 		}
 		return o.Time, nil
@@ -131,6 +144,13 @@ func (s *Shard) readStandby(ctx context.Context, at hlc.Timestamp) (*reading, er
 // check is asked after rows were read: a fresh statement that met a version which was
 // visible when it began must begin again above it.
 func (r *reading) check() error {
+	if r.snap.Newer() > 0 { // among what was passed over may be what has been resolved since
+		for _, gid := range r.waiting {
+			if o, ok := r.s.resolved(gid); ok && o.State == twophase.Committed && o.Time > r.at {
+				r.decided = max(r.decided, o.Time)
+			}
+		}
+	}
 	if r.decided > 0 {
 		return restart(r.decided)
 	}

@@ -30,6 +30,7 @@ type Tx struct {
 	fixed hlc.Timestamp    // REPEATABLE READ: the first statement's snapshot
 	draft *catalog.Catalog // after own DDL
 	gid   string           // of the distributed transaction it is part of
+	term  uint32           // in which it began; its locks are gone in any later one
 	over  bool
 	left  bool // no longer counted
 
@@ -40,7 +41,7 @@ var _ session.Tx = (*Tx)(nil)
 
 func (e *Engine) begin(o session.TxOptions) *Tx {
 	id := txn.ID(e.txids.Add(1))
-	t := &Tx{e: e, c: e.conn(o.Info), o: o, units: unitSet{}}
+	t := &Tx{e: e, c: e.conn(o.Info), o: o, units: unitSet{}, term: e.termNow()}
 	t.c.mu.Lock()
 	t.c.mu.tx = t
 	t.c.mu.Unlock()
@@ -75,10 +76,10 @@ func (t *Tx) writable() error {
 // conflictAt is the timestamp that a row to be written must not be younger than.
 func (t *Tx) conflictAt(r *reading) hlc.Timestamp { return r.at }
 
-// reading opens the snapshot of a statement, not below floor if nobody has chosen it yet.
+// reading opens the snapshot of a statement, not below the floor if nobody has chosen it yet.
 // A router that reads rows takes this node for the primary: by an old map it may be a
 // standby by now, or one that has just been started and is behind.
-func (t *Tx) reading(ctx context.Context, m message, floor hlc.Timestamp, rows bool) (*reading, error) {
+func (t *Tx) reading(ctx context.Context, m message, from *start, rows bool) (*reading, error) {
 	at, fixed := m.at, m.fixed || m.pinned
 	if t.o.Isolation == session.RepeatableRead {
 		if t.fixed != 0 {
@@ -92,7 +93,7 @@ func (t *Tx) reading(ctx context.Context, m message, floor hlc.Timestamp, rows b
 		}
 		return t.e.readStandby(ctx, at)
 	}
-	r, err := t.e.read(ctx, at, floor, fixed)
+	r, err := t.e.read(ctx, at, from, fixed)
 	if err == nil && t.o.Isolation == session.RepeatableRead {
 		t.fixed = r.at
 	}
@@ -124,10 +125,13 @@ func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 			return nil, err
 		}
 	}
+	if t.tx.Dirty() && t.term != t.e.termNow() {
+		return nil, errLostLocks()
+	}
 	mark, first := t.tx.Mark(), t.fixed == 0
-	var floor hlc.Timestamp
+	var from start
 	for {
-		r, err := t.reading(ctx, m, floor, rows)
+		r, err := t.reading(ctx, m, &from, rows)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +156,7 @@ func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 			t.tx.Undo(mark)
 		}
 		if r.decided > 0 && m.at == 0 && first && types.CodeOf(err) == "ZH002" {
-			floor, t.fixed = max(floor, r.decided), 0
+			from.floor, t.fixed = max(from.floor, r.decided), 0
 			t.tx.Undo(mark)
 			continue
 		}
@@ -313,6 +317,12 @@ func (t *Tx) Commit(ctx context.Context) error {
 	return err
 }
 
+// errLostLocks ends a transaction that began before this node led the shard in its term.
+func errLostLocks() *types.Error {
+	return types.Errorf("40001", "could not go on: the shard's primary has changed since the transaction began").
+		WithHint("Run the transaction again.")
+}
+
 // log appends the transaction's record; its locks go when the record is applied, or at
 // once when it is refused.
 func (t *Tx) log(ctx context.Context, typ wal.Type, build func(ts hlc.Timestamp) ([]byte, error)) (hlc.Timestamp, error) {
@@ -326,8 +336,12 @@ func (t *Tx) log(ctx context.Context, typ wal.Type, build func(ts hlc.Timestamp)
 	return ts, err
 }
 
-// mayCommit holds that nothing has moved since the writes; the shard's mu is held.
+// mayCommit holds that nothing has moved since the writes, nor the locks been lost with a
+// step-down; the shard's mu is held.
 func (t *Tx) mayCommit() error {
+	if t.term != t.e.mu.term {
+		return errLostLocks()
+	}
 	if err := t.e.sameShards(t.everywhere); err != nil {
 		return err
 	}
