@@ -63,6 +63,9 @@ func (s *Session) declare(ctx context.Context, x *sql.DeclareCursor, po *portal)
 func (s *Session) cursorRow(ctx context.Context, po *portal, at int64) (types.Row, bool, error) {
 	c := po.cursor
 	for c.read < at && !c.ended {
+		if po.lost != nil {
+			return nil, false, po.lost
+		}
 		row, ok, err := po.rows.next(ctx)
 		if err != nil {
 			return nil, false, err

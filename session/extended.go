@@ -181,6 +181,9 @@ func (s *Session) executePortal(ctx context.Context, po *portal, maxRows int, la
 	if po.cursor != nil {
 		return s.executeCursor(ctx, po, maxRows, w)
 	}
+	if po.lost != nil {
+		return po.lost
+	}
 	if po.done {
 		if !isQuery(stmt) || len(po.columns) == 0 {
 			return types.Errorf("55000", "portal \"%s\" cannot be run", po.name)

@@ -29,6 +29,7 @@ type portal struct {
 
 	cursor *cursor // set for DECLARE CURSOR
 	made   time.Time
+	lost   error // why it cannot be read any more
 }
 
 // rowReader reads a result row by row, with a context that outlives the calls which read.
@@ -317,13 +318,21 @@ func (s *Session) closeTransactionPortals() {
 	}
 }
 
-// closePortalsSince forgets the portals made after savepoint number i.
-func (s *Session) closePortalsSince(i int) {
+// closePortalsSince forgets the portals made after savepoint number i. The others go on, as
+// in PostgreSQL; what they have not read yet is read now, because the engine goes back.
+func (s *Session) closePortalsSince(ctx context.Context, i int) {
 	for name, po := range s.portals {
 		if po.level > i {
 			s.closePortal(name)
-		} else if po.rows != nil {
+			continue
+		}
+		if po.rows == nil {
+			continue
+		}
+		if err := s.complete(ctx, po); err != nil {
 			s.discard(po)
+			po.lost = types.Errorf("55000", "portal \"%s\" has lost its rows at ROLLBACK TO SAVEPOINT", name).
+				WithDetail("%s", types.AsError(err).Message)
 		}
 	}
 }

@@ -133,8 +133,11 @@ func (s *Session) abort(ctx context.Context) {
 		s.rollback(ctx)
 	case inBlock:
 		s.tx.state = failed
+		if len(s.tx.savepoints) > 0 {
+			return // after ROLLBACK TO the portals made before go on
+		}
 		s.closeResults()
-		if len(s.tx.savepoints) == 0 && s.tx.tx != nil {
+		if s.tx.tx != nil {
 			tx := s.tx.tx
 			s.tx.tx = nil
 			tx.Rollback(ctx)
@@ -333,7 +336,7 @@ func (s *Session) rollbackTo(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	s.closePortalsSince(i)
+	s.closePortalsSince(ctx, i)
 	if err := s.tx.tx.RollbackTo(ctx, name); err != nil {
 		return err
 	}
