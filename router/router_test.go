@@ -11,6 +11,7 @@ import (
 // TestTranscripts runs SQL through a router over three shards in memory. Commands:
 //
 //	sql [client=NAME]   runs each line as a query string of its own
+//	train table=NAME    trains the cells of a vector-placed table
 //	copy                runs the first line, COPY … FROM STDIN, with the other lines as data
 //
 // Each client is a session; clients named "b…" are of a second router.
@@ -39,6 +40,12 @@ func TestTranscripts(t *testing.T) {
 			case "sql":
 				for _, line := range lines {
 					out.WriteString(c.run(line))
+				}
+			case "train":
+				var table string
+				d.ScanArgs(t, "table", &table)
+				if err := c.r.Train(t.Context(), c.s.Info(), table, 0); err != nil {
+					d.Fatalf(t, "%v", err)
 				}
 			case "copy":
 				c.copy = strings.ReplaceAll(strings.Join(lines[1:], "\n"), "→", "\t") + "\n"

@@ -80,6 +80,7 @@ type run struct {
 	memory   atomic.Int64
 	compiled map[compiledKey]evaluator
 	cached   map[plan.Node]*rowCache
+	inits    []*plan.SubPlan // of the plan's InitPlans
 	affected int64
 }
 

@@ -80,6 +80,8 @@ func (env *Env) compileNew(e plan.Expr) (evaluator, error) {
 		return env.compileCast(e)
 	case *plan.SubPlan:
 		return env.compileSubPlan(e)
+	case *plan.InitValue:
+		return env.compileInitValue(e)
 	}
 	return env.compileMore(e)
 }

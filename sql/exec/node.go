@@ -21,6 +21,9 @@ func (env *Env) open(n plan.Node) (Rows, error) {
 		return env.openFuncScan(n)
 	case *plan.With:
 		return env.openWith(n)
+	case *plan.InitPlans:
+		env.run.inits = n.Plans
+		return env.open(n.Body)
 	case *plan.CTEScan:
 		return env.openCTE(n)
 	case *plan.WorkScan:

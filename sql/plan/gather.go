@@ -34,8 +34,8 @@ type Gather struct {
 }
 
 // SQL is the fragment as a statement that a shard runs: anyone can paste it into psql
-// there. $1… are the values of args, each a parameter of the query or an Outer (see
-// exec.EvalConst); casts keep all types as they are here.
+// there. $1… are the values of args, each a parameter of the query, an Outer or an
+// InitValue (see exec.EvalConst); casts keep all types as they are here.
 func (g *Gather) SQL() (text string, args []Expr) { return g.text, g.args }
 
 // KNN is ORDER BY column op query LIMIT k over one scan: a nearest-neighbour search. A
