@@ -81,6 +81,7 @@ type run struct {
 	compiled map[compiledKey]evaluator
 	cached   map[plan.Node]*rowCache
 	inits    []*plan.SubPlan // of the plan's InitPlans
+	once     bool            // what is being compiled is evaluated once
 	affected int64
 }
 

@@ -71,7 +71,7 @@ func (env *Env) openValues(n *plan.Values) (Rows, error) {
 	rows := make([][]evaluator, len(n.Rows))
 	for i, r := range n.Rows {
 		var err error
-		if rows[i], err = env.compileAll(r); err != nil {
+		if rows[i], err = env.compileOnce(r); err != nil {
 			return nil, err
 		}
 	}

@@ -96,3 +96,17 @@ func foldArray(e *ArrayExpr) Expr {
 	}
 	return &Const{types.NewArray(types.ElemOf(e.Typ.OID), values), e.Typ}
 }
+
+// OneValue tells whether an expression has the same value throughout a run: it reads no
+// row and no outer value, runs no plan and calls nothing volatile.
+func OneValue(e Expr) bool {
+	return !anyExpr(e, func(x Expr) bool {
+		switch x := x.(type) {
+		case *Column, *Outer, *SubPlan:
+			return true
+		case *Call:
+			return x.Fn.SRF || x.Fn.Volatility != 'i' && x.Fn.Volatility != 's'
+		}
+		return false
+	})
+}
