@@ -2,13 +2,14 @@ package router_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestTranscripts runs SQL through a router over three shards in memory. Commands:
+// TestTranscripts runs SQL through a router over shards in memory. Commands:
 //
 //	sql [client=NAME]   runs each line as a query string of its own
 //	train table=NAME    trains the cells of a vector-placed table
@@ -17,7 +18,11 @@ import (
 // Each client is a session; clients named "b…" are of a second router.
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		w := newWorld(t, 3)
+		shards := 3
+		if filepath.Base(path) == "zones" {
+			shards = 6 // two in each zone
+		}
+		w := newWorld(t, shards)
 		routers := map[byte]func() *client{}
 		for i, name := range []byte{'a', 'b'} {
 			r := w.newRouter(uint32(i + 1))
