@@ -198,6 +198,12 @@ func (env *Env) compileRow(e *plan.Row) (evaluator, error) {
 		if err != nil {
 			return types.Null, err
 		}
+		switch {
+		case e.OrNull && !slices.ContainsFunc(values, func(v types.Value) bool { return !v.IsNull() }):
+			return types.Null, nil
+		case e.Named:
+			return types.RecordNamed(values, typs, e.Names), nil
+		}
 		return types.RecordOf(values, typs), nil
 	}, nil
 }

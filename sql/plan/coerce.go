@@ -11,7 +11,7 @@ import (
 func (k *block) settle(x Expr) Expr {
 	if row, ok := x.(*Row); ok {
 		fields, _ := mapList(row.Fields, k.settle)
-		return &Row{fields, row.Names, row.Typ}
+		return &Row{fields, row.Names, row.Typ, row.Named, row.OrNull}
 	}
 	if x.Type().OID != types.UnknownOID {
 		return x
