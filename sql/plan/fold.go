@@ -15,9 +15,7 @@ func (b *binder) fold(e Expr) Expr {
 	case *Call:
 		return b.foldCall(e)
 	case *Cast:
-		if x, err := foldCast(b.env.Builtin, e); err == nil {
-			return x
-		}
+		return foldCast(b.env.Builtin, e)
 	case *And:
 		return foldLogic(e.Args, false, func(args []Expr) Expr { return &And{args} })
 	case *Or:

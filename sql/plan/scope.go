@@ -203,7 +203,8 @@ func (s *scope) findIn(qualifier sql.Name, name string) (*scopeCol, error) {
 	if err != nil || c != nil {
 		return c, err
 	}
-	return nil, types.Errorf("42703", "column %s.%s does not exist", t.name, name)
+	parts := append(slices.Clone(qualifier), name)
+	return nil, s.suggest(parts, types.Errorf("42703", "column %s.%s does not exist", t.name, name))
 }
 
 // frame is the values that a plan gets from the row outside it. up resolves a name
@@ -270,7 +271,11 @@ func (k *block) resolve(parts sql.Name) (*scopeCol, error) {
 func (k *block) noColumn(parts sql.Name) error {
 	name := parts[len(parts)-1]
 	if len(parts) == 1 {
-		return types.Errorf("42703", "column %q does not exist", name)
+		e := types.Errorf("42703", "column %q does not exist", name)
+		if k.scope == nil {
+			return e
+		}
+		return k.scope.suggest(parts, e)
 	}
 	qualifier := parts[:len(parts)-1]
 	e := types.Errorf("42P01", "missing FROM-clause entry for table %q", qualifier[len(qualifier)-1])
