@@ -186,6 +186,18 @@ func (p *Placer) zone(v types.Value, key []types.Value) (Unit, error) {
 	return Unit{Space: uint32(p.rel.OID), N: z*zoneParts + uint32(hashring.Slot(p.hash(key), zoneParts))}, nil
 }
 
+// ZoneKey places a row of a geo-placed table by its primary key, which has the zone column
+// in it; ok is false when no zone has its value.
+func (p *Placer) ZoneKey(key []types.Value) (u Unit, ok bool) {
+	for i, k := range p.keys {
+		if k == int(p.p.ZoneColumn)-1 {
+			u, err := p.zone(key[i], key)
+			return u, err == nil
+		}
+	}
+	return Unit{}, false
+}
+
 // ZoneUnits gives the units of the zone with this value, for statements that fix it.
 func (p *Placer) ZoneUnits(v types.Value) []Unit {
 	col := &p.rel.Columns[p.p.ZoneColumn-1]

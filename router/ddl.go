@@ -107,6 +107,12 @@ func (d *definition) send(ctx context.Context, after *catalog.Catalog) error {
 		return err
 	}
 	d.t.draft, d.t.ddl = after, true
+	for _, f := range d.change.Fills { // RESTART and RESTART IDENTITY
+		if f.Kind == ddl.SetSequence {
+			_, committed := d.t.r.Catalog().ByOID(f.Table)
+			d.t.r.sequences.goOn(f.Table, f.Value, !committed)
+		}
+	}
 	for oid, rows := range moved {
 		if err := d.putBack(ctx, oid, rows); err != nil {
 			return err

@@ -35,6 +35,7 @@ func (s *statement) describe(ctx context.Context, g *plan.Gather) string {
 	if _, args := g.SQL(); readsOuter(args) {
 		return "shards=by row"
 	}
+	// A value of an InitPlan is not computed for EXPLAIN, and asking for it is an error.
 	targets, err := s.targets(ctx, s.env, g)
 	if err != nil {
 		return "shards=unknown until run"

@@ -76,3 +76,76 @@ func distances(out string) string {
 	}
 	return b.String()
 }
+
+// TestNearestOfRow searches with the vector of a row: the search asks the same cells as one
+// with that vector written out, and finds the same.
+func TestNearestOfRow(t *testing.T) {
+	w := newWorld(t, 3)
+	r := w.newRouter(1)
+	c := w.connect(r)
+	c.must("CREATE TABLE v (id int PRIMARY KEY, e vector(2)) WITH (helios.shard_key='e', helios.num_centroids=12)")
+	c.must("INSERT INTO v SELECT g, ARRAY[g * 7 % 97, g * 13 % 89]::vector FROM generate_series(1, 600) g")
+	if err := r.Train(t.Context(), c.s.Info(), "v", 0); err != nil {
+		t.Fatal(err)
+	}
+	asked := func(query string) string {
+		for line := range strings.Lines(c.must("EXPLAIN ANALYZE " + query)) {
+			if _, rest, ok := strings.Cut(line, "Gather Nearest ("); ok {
+				return rest
+			}
+		}
+		t.Fatalf("%s is no nearest-neighbour search", query)
+		return ""
+	}
+	for id := 1; id <= 600; id += 97 {
+		e := strings.TrimSpace(c.must(fmt.Sprintf("SELECT e FROM v WHERE id = %d", id)))
+		written := fmt.Sprintf("SELECT id FROM v ORDER BY e <-> '%s' LIMIT 4", e)
+		looked := fmt.Sprintf("SELECT id FROM v ORDER BY e <-> (SELECT e FROM v WHERE id = %d) LIMIT 4", id)
+		if got, want := c.must(looked), c.must(written); got != want {
+			t.Errorf("row %d: got %q, want %q", id, got, want)
+		}
+		if got, want := asked(looked), asked(written); got != want || strings.Contains(got, "cells=12/12") {
+			t.Errorf("row %d: asked %s, want %s", id, got, want)
+		}
+	}
+}
+
+// TestNearestSnapshot searches with the vector of a row that another router keeps changing:
+// both reads are of one snapshot, so the row is always found at distance 0.
+func TestNearestSnapshot(t *testing.T) {
+	w := newWorld(t, 3)
+	r := w.newRouter(1)
+	c := w.connect(r)
+	c.must("CREATE TABLE v (id int PRIMARY KEY, e vector(2)) WITH (helios.shard_key='e', helios.num_centroids=6)")
+	c.must("INSERT INTO v SELECT g, ARRAY[g * 7 % 97 + 1, g * 13 % 89]::vector FROM generate_series(1, 60) g")
+	if err := r.Train(t.Context(), c.s.Info(), "v", 0); err != nil {
+		t.Fatal(err)
+	}
+	writer, stop, done := w.connect(w.newRouter(2)), make(chan struct{}), make(chan string)
+	go func() {
+		var failed string
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				done <- failed
+				return
+			default:
+			}
+			out := writer.run(fmt.Sprintf("UPDATE v SET e = '[%d.5,%d.5]' WHERE id = 7", i*31%97, i*17%89))
+			if strings.Contains(out, "ERROR") && !strings.Contains(out, "40001") {
+				failed = out
+			}
+		}
+	}()
+	for range 100 {
+		out := c.run("SELECT id, e <-> (SELECT e FROM v WHERE id = 7) AS d FROM v ORDER BY d LIMIT 1")
+		if out != "7 | 0\nSELECT 1\n" {
+			t.Errorf("got %q", out)
+			break
+		}
+	}
+	close(stop)
+	if failed := <-done; failed != "" {
+		t.Error(failed)
+	}
+}

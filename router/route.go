@@ -131,8 +131,8 @@ func (s *statement) routeTargets(ctx context.Context, env *exec.Env, g *plan.Gat
 		found.add(id)
 		return err
 	}
-	if route.Rel.Placement.Strategy == catalog.Geo && len(route.Keys) == 0 {
-		route.Keys = zoneConds(g, route.Rel)
+	if route.Rel.Placement.Strategy == catalog.Geo {
+		return s.zoneTargets(ctx, env, p, route, found)
 	}
 	keys, fixed, err := keyValues(ctx, env, route)
 	if err != nil {
@@ -141,92 +141,60 @@ func (s *statement) routeTargets(ctx context.Context, env *exec.Env, g *plan.Gat
 	if !fixed {
 		return s.allOwners(p, route.Rel, found)
 	}
+	var units []placement.Unit
 	for _, key := range keys {
-		for _, u := range unitsOfKey(p, route.Rel, key) {
-			id, err := s.owner(u)
-			if err != nil {
-				return err
-			}
-			found.add(id)
+		u, ok := p.Key(key)
+		if !ok {
+			return s.allOwners(p, route.Rel, found)
 		}
+		units = append(units, u)
 	}
-	if len(found.shards) == 0 { // no value can match: any shard answers with no rows
-		return s.allOwnersOne(p, route.Rel, found)
+	return s.addUnits(p, route.Rel, units, found)
+}
+
+// zoneTargets adds the shards of a geo-placed relation's rows: of those with certain
+// primary keys, of a zone, or of all.
+func (s *statement) zoneTargets(ctx context.Context, env *exec.Env, p *placement.Placer, route plan.Route, found *targetSet) error {
+	keys, fixed, err := keyValues(ctx, env, route)
+	if err != nil {
+		return err
+	}
+	var units []placement.Unit
+	switch {
+	case fixed:
+		for _, key := range keys {
+			if u, ok := p.ZoneKey(key); ok {
+				units = append(units, u)
+			}
+		}
+	case route.Zone != nil:
+		values, err := condValues(ctx, env, *route.Zone)
+		if err != nil {
+			return err
+		}
+		for _, v := range values {
+			units = append(units, p.ZoneUnits(v)...)
+		}
+	default:
+		return s.allOwners(p, route.Rel, found)
+	}
+	return s.addUnits(p, route.Rel, units, found)
+}
+
+// addUnits adds the owners of units; one shard, which answers with no rows, when there
+// are none because no value can match.
+func (s *statement) addUnits(p *placement.Placer, rel *catalog.Relation, units []placement.Unit, found *targetSet) error {
+	for _, u := range units {
+		id, err := s.owner(u)
+		if err != nil {
+			return err
+		}
+		found.add(id)
+	}
+	if len(found.shards) == 0 {
+		return s.allOwnersOne(p, rel, found)
 	}
 	return nil
-}
-
-// unitsOfKey places a key; the zone alone does not say which of its units.
-func unitsOfKey(p *placement.Placer, rel *catalog.Relation, key []types.Value) []placement.Unit {
-	if u, ok := p.Key(key); ok {
-		return []placement.Unit{u}
-	}
-	if rel.Placement.Strategy == catalog.Geo {
-		return p.ZoneUnits(key[0])
-	}
-	return p.Units()
-}
-
-// zoneConds gives the values that a fragment's only scan fixes the zone column to, nil if
-// it does not.
-func zoneConds(g *plan.Gather, rel *catalog.Relation) []plan.KeyCond {
-	var found []plan.KeyCond
-	scans := 0
-	plan.EachNode(g.Fragment, func(n plan.Node) bool {
-		scan, ok := n.(*plan.Scan)
-		if !ok || scan.Rel.OID != rel.OID {
-			return true
-		}
-		scans++
-		if cond, ok := zoneCond(scan, rel); ok {
-			found = []plan.KeyCond{cond}
-		}
-		return true
-	})
-	if scans != 1 {
-		return nil
-	}
-	return found
-}
-
-// zoneCond looks for "zone column = value" or "= ANY (values)" among a scan's conditions.
-func zoneCond(scan *plan.Scan, rel *catalog.Relation) (plan.KeyCond, bool) {
-	conds := []plan.Expr{scan.Filter}
-	if and, ok := scan.Filter.(*plan.And); ok {
-		conds = and.Args
-	}
-	isZone := func(e plan.Expr) bool {
-		c, ok := e.(*plan.Column)
-		return ok && scan.Attrs[c.Index] == int(rel.Placement.ZoneColumn)-1
-	}
-	for _, e := range conds {
-		switch x := e.(type) {
-		case *plan.Call:
-			switch {
-			case x.Op != "=" || len(x.Args) != 2:
-			case isZone(x.Args[0]) && isFixed(x.Args[1]):
-				return plan.KeyCond{Values: x.Args[1:]}, true
-			case isZone(x.Args[1]) && isFixed(x.Args[0]):
-				return plan.KeyCond{Values: x.Args[:1]}, true
-			}
-		case *plan.AnyAll:
-			if x.Op == "=" && !x.All && isZone(x.Left) && isFixed(x.Array) {
-				return plan.KeyCond{Array: x.Array}, true
-			}
-		}
-	}
-	return plan.KeyCond{}, false
-}
-
-// isFixed tells whether an expression is a constant or a parameter, perhaps cast.
-func isFixed(e plan.Expr) bool {
-	switch x := e.(type) {
-	case *plan.Const, *plan.Param:
-		return true
-	case *plan.Cast:
-		return isFixed(x.Arg)
-	}
-	return false
 }
 
 // combinationsMax bounds the keys made of IN lists; with more, all shards are asked.

@@ -2,21 +2,27 @@ package router_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestTranscripts runs SQL through a router over three shards in memory. Commands:
+// TestTranscripts runs SQL through a router over shards in memory. Commands:
 //
 //	sql [client=NAME]   runs each line as a query string of its own
+//	train table=NAME    trains the cells of a vector-placed table
 //	copy                runs the first line, COPY … FROM STDIN, with the other lines as data
 //
 // Each client is a session; clients named "b…" are of a second router.
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		w := newWorld(t, 3)
+		shards := 3
+		if filepath.Base(path) == "zones" {
+			shards = 6 // two in each zone
+		}
+		w := newWorld(t, shards)
 		routers := map[byte]func() *client{}
 		for i, name := range []byte{'a', 'b'} {
 			r := w.newRouter(uint32(i + 1))
@@ -39,6 +45,12 @@ func TestTranscripts(t *testing.T) {
 			case "sql":
 				for _, line := range lines {
 					out.WriteString(c.run(line))
+				}
+			case "train":
+				var table string
+				d.ScanArgs(t, "table", &table)
+				if err := c.r.Train(t.Context(), c.s.Info(), table, 0); err != nil {
+					d.Fatalf(t, "%v", err)
 				}
 			case "copy":
 				c.copy = strings.ReplaceAll(strings.Join(lines[1:], "\n"), "→", "\t") + "\n"

@@ -48,12 +48,13 @@ func (b *sequenceBlocks) of(seq types.OID) *sequenceBlock {
 	return x
 }
 
-// drop forgets what is left of a block.
-func (b *sequenceBlocks) drop(seq types.OID) {
+// goOn forgets what is left of a block: the sequence goes on with next. A shard is asked
+// for it, except for a sequence that no shard knows yet.
+func (b *sequenceBlocks) goOn(seq types.OID, next int64, fresh bool) {
 	x := b.of(seq)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.left = 0
+	x.next, x.left, x.fresh = next, 0, fresh
 }
 
 // dropFresh forgets a block of a sequence that was not committed, and tells whether there
@@ -280,7 +281,8 @@ func (q *sequences) Setval(seq types.OID, value int64, called bool) error {
 	if err := q.r.setSequence(ctx, seq, next); err != nil {
 		return err
 	}
-	q.r.sequences.drop(seq)
+	_, committed := q.r.Catalog().ByOID(seq)
+	q.r.sequences.goOn(seq, next, !committed)
 	if called {
 		q.s.mu.Lock()
 		defer q.s.mu.Unlock()

@@ -224,6 +224,8 @@ func shape(root plan.Node) (gather *plan.Gather, several, changes bool) {
 			return false
 		case *plan.Update, *plan.Delete, *plan.Lock:
 			changes = true
+		case *plan.InitPlans: // they are read first, and may decide which shards are asked next
+			several = true
 		case *plan.Insert:
 			changes = changes || n.OnConflict != nil && n.OnConflict.DoUpdate
 		}

@@ -351,6 +351,7 @@ func (w *world) newRouter(incarnation uint32) *router.Router {
 type client struct {
 	strings.Builder
 	t       testing.TB
+	r       *router.Router
 	s       *session.Session
 	columns []pgwire.Column
 	copy    string
@@ -358,7 +359,7 @@ type client struct {
 
 func (w *world) connect(r *router.Router) *client {
 	w.t.Helper()
-	c := &client{t: w.t}
+	c := &client{t: w.t, r: r}
 	host := session.NewHost(session.Options{Engine: func(string) (session.Engine, error) { return r, nil }})
 	s, err := host.Open(context.Background(), &pgwire.ConnInfo{PID: 1, User: "helios", Database: "heliosdb"}, c)
 	if err != nil {

@@ -96,6 +96,9 @@ func (s *Session) openOnce(ctx context.Context, po *portal) error {
 	if err != nil {
 		return err
 	}
+	if po.internal && len(po.params) < len(q.ParamTypes) { // a query string has no parameters
+		return types.Errorf("42P02", "there is no parameter $%d", len(po.params)+1)
+	}
 	if !q.ReadOnly {
 		if err := s.mayWrite(commandOf(po.statement.parsed.Statement)); err != nil {
 			return err

@@ -123,8 +123,12 @@ func Record(fields []Value) Value {
 	return Value{kind: KindRecord, n: int64(len(fields)), p: unsafe.Pointer(unsafe.SliceData(fields))}
 }
 
-// recordTyped marks a record whose hidden last element holds its field types.
-const recordTyped = 1 << 40
+// Marks of a record: an element hidden behind the fields holds their types, one behind
+// that their names.
+const (
+	recordTyped = 1 << 40
+	recordNamed = 1 << 41
+)
 
 // RecordOf makes a row value that knows the types of its fields, as its text and
 // binary forms need (RecordTypes). fields are copied.
@@ -135,10 +139,31 @@ func RecordOf(fields []Value, fieldTypes []Type) Value {
 	return Value{kind: KindRecord, n: int64(len(fields)) | recordTyped, p: unsafe.Pointer(unsafe.SliceData(all))}
 }
 
+// RecordNamed makes a row value that knows types and names of its fields, as JSON shows
+// them. fields are copied, the other two must not be changed afterwards.
+func RecordNamed(fields []Value, fieldTypes []Type, names []string) Value {
+	n := len(fields)
+	all := make([]Value, n+2)
+	copy(all, fields)
+	all[n] = Value{n: int64(len(fieldTypes)), p: unsafe.Pointer(unsafe.SliceData(fieldTypes))}
+	all[n+1] = Value{n: int64(len(names)), p: unsafe.Pointer(unsafe.SliceData(names))}
+	return Value{kind: KindRecord, n: int64(n) | recordTyped | recordNamed, p: unsafe.Pointer(unsafe.SliceData(all))}
+}
+
+// RecordNames gives the field names of a record made by RecordNamed, else nil. Read only.
+func (v Value) RecordNames() []string {
+	n := len(v.AsRecord())
+	if v.n&recordNamed == 0 {
+		return nil
+	}
+	last := unsafe.Slice((*Value)(v.p), n+2)[n+1]
+	return unsafe.Slice((*string)(last.p), int(last.n))
+}
+
 // RecordTypes gives the field types of a KindRecord value; fields of a record made
 // without types get the natural type of their kind. Read only.
 func (v Value) RecordTypes() []Type {
-	n := int(v.n &^ recordTyped)
+	n := len(v.AsRecord())
 	if v.n&recordTyped != 0 {
 		last := unsafe.Slice((*Value)(v.p), n+1)[n]
 		if int(last.n) == n {
@@ -229,7 +254,9 @@ func (v Value) AsVector() []float32 { return unsafe.Slice((*float32)(v.p), int(v
 func (v Value) AsArray() *Array { return (*Array)(v.p) }
 
 // AsRecord gives the fields of a KindRecord value; read only.
-func (v Value) AsRecord() []Value { return unsafe.Slice((*Value)(v.p), int(v.n&^recordTyped)) }
+func (v Value) AsRecord() []Value {
+	return unsafe.Slice((*Value)(v.p), int(v.n&^(recordTyped|recordNamed)))
+}
 
 // Row is one row of values.
 type Row = []Value

@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/heliosdb/helios/types"
@@ -71,15 +72,19 @@ func (c *Context) jsonArray(dst []byte, elem types.OID, dims []int, rest *[]type
 	return append(dst, ']')
 }
 
-// jsonRecord names fields f1, f2 … as PostgreSQL does for anonymous records.
+// jsonRecord gives the fields by name: f1, f2 … for an anonymous record.
 func (c *Context) jsonRecord(dst []byte, v types.Value) []byte {
-	fieldTypes := v.RecordTypes()
+	fieldTypes, names := v.RecordTypes(), v.RecordNames()
 	dst = append(dst, '{')
 	for i, f := range v.AsRecord() {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = types.AppendJSONString(dst, "f"+types.ToText(types.T(types.Int4OID), types.Int(int64(i+1))))
+		name := "f" + strconv.Itoa(i+1)
+		if i < len(names) {
+			name = names[i]
+		}
+		dst = types.AppendJSONString(dst, name)
 		dst = c.jsonOf(append(dst, ':'), fieldTypes[i].OID, f)
 	}
 	return append(dst, '}')

@@ -2,7 +2,9 @@ package exec
 
 import (
 	"slices"
+	"sync/atomic"
 
+	"github.com/heliosdb/helios/sql/builtin"
 	"github.com/heliosdb/helios/sql/plan"
 	"github.com/heliosdb/helios/types"
 )
@@ -13,9 +15,6 @@ func (env *Env) compileAnyAll(e *plan.AnyAll) (evaluator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if set, ok := env.constantSet(e); ok {
-		return set.test(left), nil
-	}
 	array, err := env.compile(e.Array)
 	if err != nil {
 		return nil, err
@@ -24,6 +23,15 @@ func (env *Env) compileAnyAll(e *plan.AnyAll) (evaluator, error) {
 	if fn.Eval == nil {
 		return nil, types.Errorf("0A000", "operator %s is not supported for these types", e.Op)
 	}
+	each := compareEach(fn, all, left, array)
+	if !env.run.once && plan.OneValue(e.Array) && comparesKeys(e) {
+		return inSet(all, left, array, each), nil
+	}
+	return each, nil
+}
+
+// compareEach compares with one element after the other.
+func compareEach(fn *builtin.Func, all bool, left, array evaluator) evaluator {
 	return func(env *Env, row types.Row) (types.Value, error) {
 		l, err := left(env, row)
 		if err != nil {
@@ -50,42 +58,58 @@ func (env *Env) compileAnyAll(e *plan.AnyAll) (evaluator, error) {
 			}
 		}
 		return result, nil
-	}, nil
+	}
 }
 
-// constantSet is [NOT] IN over constants.
-type constantSet struct {
+// comparesKeys tells whether equal elements have equal keys: = ANY or <> ALL of two
+// values of one type.
+func comparesKeys(e *plan.AnyAll) bool {
+	op := e.Op == "=" && !e.All || e.Op == "<>" && e.All
+	return op && types.ElemOf(e.Array.Type().OID) == e.Left.Type().OID
+}
+
+// elemSet is [NOT] IN over an array that stays the same throughout a run; elems is nil
+// for one that is NULL or short.
+type elemSet struct {
 	elems map[string]struct{}
 	null  bool
-	not   bool
 }
 
-// minSet is from how many constants on a hash table serves IN.
+// minSet is from how many elements on a hash table serves IN.
 const minSet = 8
 
-// constantSet makes a hash table of a constant array under = ANY or <> ALL of two
-// values of one type.
-func (env *Env) constantSet(e *plan.AnyAll) (*constantSet, bool) {
-	c, ok := e.Array.(*plan.Const)
-	if !ok || c.Value.IsNull() || len(c.Value.AsArray().Elems) < minSet {
-		return nil, false
+func newElemSet(array types.Value) *elemSet {
+	s := &elemSet{}
+	if array.IsNull() || len(array.AsArray().Elems) < minSet {
+		return s
 	}
-	if !(e.Op == "=" && !e.All || e.Op == "<>" && e.All) || types.ElemOf(c.Typ.OID) != e.Left.Type().OID {
-		return nil, false
-	}
-	s := &constantSet{elems: make(map[string]struct{}), not: e.All}
-	for _, v := range c.Value.AsArray().Elems {
+	s.elems = make(map[string]struct{}, len(array.AsArray().Elems))
+	for _, v := range array.AsArray().Elems {
 		if v.IsNull() {
 			s.null = true
 			continue
 		}
 		s.elems[string(types.AppendKey(nil, v, false, false))] = struct{}{}
 	}
-	return s, true
+	return s
 }
 
-func (s *constantSet) test(left evaluator) evaluator {
+// inSet looks elements up in a hash table, made when the array is first asked for.
+func inSet(not bool, left, array, each evaluator) evaluator {
+	var known atomic.Pointer[elemSet]
 	return func(env *Env, row types.Row) (types.Value, error) {
+		s := known.Load()
+		if s == nil {
+			a, err := array(env, row)
+			if err != nil {
+				return types.Null, err
+			}
+			s = newElemSet(a)
+			known.Store(s)
+		}
+		if s.elems == nil {
+			return each(env, row)
+		}
 		v, err := left(env, row)
 		if err != nil || v.IsNull() {
 			return types.Null, err
@@ -95,7 +119,7 @@ func (s *constantSet) test(left evaluator) evaluator {
 		if !found && s.null {
 			return types.Null, nil
 		}
-		return types.Bool(found != s.not), nil
+		return types.Bool(found != not), nil
 	}
 }
 
@@ -173,6 +197,12 @@ func (env *Env) compileRow(e *plan.Row) (evaluator, error) {
 		values, err := evalRow(env, fields, row)
 		if err != nil {
 			return types.Null, err
+		}
+		switch {
+		case e.OrNull && !slices.ContainsFunc(values, func(v types.Value) bool { return !v.IsNull() }):
+			return types.Null, nil
+		case e.Named:
+			return types.RecordNamed(values, typs, e.Names), nil
 		}
 		return types.RecordOf(values, typs), nil
 	}, nil

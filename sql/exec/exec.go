@@ -80,6 +80,8 @@ type run struct {
 	memory   atomic.Int64
 	compiled map[compiledKey]evaluator
 	cached   map[plan.Node]*rowCache
+	inits    []*plan.SubPlan // of the plan's InitPlans
+	once     bool            // what is being compiled is evaluated once
 	affected int64
 }
 

@@ -36,7 +36,7 @@ func (env *Env) compile(e plan.Expr) (evaluator, error) {
 	if f, ok := env.run.compiled[key]; ok {
 		return f, nil
 	}
-	f, err := env.compileNew(e)
+	f, err := env.compileParts(e)
 	if err == nil {
 		env.run.compiled[key] = f
 	}
@@ -80,6 +80,8 @@ func (env *Env) compileNew(e plan.Expr) (evaluator, error) {
 		return env.compileCast(e)
 	case *plan.SubPlan:
 		return env.compileSubPlan(e)
+	case *plan.InitValue:
+		return env.compileInitValue(e)
 	}
 	return env.compileMore(e)
 }

@@ -21,6 +21,9 @@ func (env *Env) open(n plan.Node) (Rows, error) {
 		return env.openFuncScan(n)
 	case *plan.With:
 		return env.openWith(n)
+	case *plan.InitPlans:
+		env.run.inits = n.Plans
+		return env.open(n.Body)
 	case *plan.CTEScan:
 		return env.openCTE(n)
 	case *plan.WorkScan:
@@ -68,7 +71,7 @@ func (env *Env) openValues(n *plan.Values) (Rows, error) {
 	rows := make([][]evaluator, len(n.Rows))
 	for i, r := range n.Rows {
 		var err error
-		if rows[i], err = env.compileAll(r); err != nil {
+		if rows[i], err = env.compileOnce(r); err != nil {
 			return nil, err
 		}
 	}

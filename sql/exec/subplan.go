@@ -36,6 +36,21 @@ func (env *Env) compileSubPlan(e *plan.SubPlan) (evaluator, error) {
 	return s.eval, nil
 }
 
+// compileInitValue gives the value of a sub-plan that runs once, at its first use; all
+// places that use it share it.
+func (env *Env) compileInitValue(e *plan.InitValue) (evaluator, error) {
+	if e.Index >= len(env.run.inits) { // EXPLAIN asks for it outside a run
+		return nil, types.Errorf("55000", "the value of InitPlan %d is not known before the statement runs", e.Index+1)
+	}
+	top := *env
+	top.frame, top.ctes, top.work = nil, nil, nil
+	f, err := top.compile(env.run.inits[e.Index])
+	if err != nil {
+		return nil, err
+	}
+	return func(*Env, types.Row) (types.Value, error) { return f(&top, nil) }, nil
+}
+
 type subPlan struct {
 	e          *plan.SubPlan
 	args, left []evaluator

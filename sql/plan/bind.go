@@ -85,6 +85,7 @@ type binder struct {
 	relations []*catalog.Relation
 	volatile  bool
 	depth     int
+	literals  map[*Const]sql.At // where untyped literals stand, for those that do not fit their type
 }
 
 // maxDepth bounds the nesting of expressions and queries.
@@ -94,7 +95,7 @@ func newBinder(env Env) *binder {
 	if env.Builtin == nil {
 		env.Builtin = &builtin.Context{}
 	}
-	b := &binder{env: env}
+	b := &binder{env: env, literals: make(map[*Const]sql.At)}
 	b.params = append(b.params, env.ParamTypes...)
 	for i, p := range b.params {
 		if p == types.UnknownOID {

@@ -181,7 +181,9 @@ func (k *block) conditionArg(e sql.Expr, what string) (Expr, error) {
 func (k *block) literal(e *sql.Literal) (Expr, error) {
 	switch e.Kind {
 	case 's':
-		return &Const{types.Text(e.Text), types.T(types.UnknownOID)}, nil
+		c := &Const{types.Text(e.Text), types.T(types.UnknownOID)}
+		k.b.literals[c] = e.At
+		return c, nil
 	case 'n':
 		return &Const{types.Null, types.T(types.UnknownOID)}, nil
 	case 'b':

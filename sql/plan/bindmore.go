@@ -206,7 +206,7 @@ func (k *block) arrayLiteral(e *sql.ArrayExpr, typ types.Type) (Expr, error) {
 
 func (k *block) row(e *sql.RowExpr) (Expr, error) {
 	r := &Row{Typ: types.T(types.RecordOID)}
-	for i, f := range e.Fields {
+	for _, f := range e.Fields {
 		if ref, ok := f.(*sql.ColumnRef); ok && ref.Star {
 			cols, err := k.star(ref)
 			if err != nil {
@@ -214,7 +214,7 @@ func (k *block) row(e *sql.RowExpr) (Expr, error) {
 			}
 			for _, c := range cols {
 				r.Fields = append(r.Fields, c.expr)
-				r.Names = append(r.Names, c.name)
+				r.Names = append(r.Names, "f"+itoa(len(r.Names)+1))
 			}
 			continue
 		}
@@ -223,7 +223,7 @@ func (k *block) row(e *sql.RowExpr) (Expr, error) {
 			return nil, err
 		}
 		r.Fields = append(r.Fields, x)
-		r.Names = append(r.Names, "f"+itoa(i+1))
+		r.Names = append(r.Names, "f"+itoa(len(r.Names)+1))
 	}
 	return r, nil
 }

@@ -50,24 +50,26 @@ func Converter(c *Cast) (func(*builtin.Context, types.Value) (types.Value, error
 	}, nil
 }
 
-// foldCast applies a cast to a constant at once where it depends on nothing else.
-func foldCast(ctx *builtin.Context, c *Cast) (Expr, error) {
+// foldCast applies a cast to a constant at once where it depends on nothing else. One
+// that fails stays, to fail when it runs: as in PostgreSQL, a value that does not fit a
+// type is no error at a place of the statement.
+func foldCast(ctx *builtin.Context, c *Cast) Expr {
 	lit, ok := c.Arg.(*Const)
 	if !ok || !stableCast(lit.Typ.OID, c.Typ.OID) {
-		return c, nil
+		return c
 	}
 	if lit.Value.IsNull() {
-		return &Const{types.Null, c.Typ}, nil
+		return &Const{types.Null, c.Typ}
 	}
 	convert, err := Converter(c)
 	if err != nil {
-		return nil, err
+		return c
 	}
 	v, err := convert(ctx, lit.Value)
 	if err != nil {
-		return nil, err
+		return c
 	}
-	return &Const{v, c.Typ}, nil
+	return &Const{v, c.Typ}
 }
 
 // stableCast tells whether a cast gives the same in every session: not between local

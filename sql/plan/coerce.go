@@ -11,7 +11,7 @@ import (
 func (k *block) settle(x Expr) Expr {
 	if row, ok := x.(*Row); ok {
 		fields, _ := mapList(row.Fields, k.settle)
-		return &Row{fields, row.Names, row.Typ}
+		return &Row{fields, row.Names, row.Typ, row.Named, row.OrNull}
 	}
 	if x.Type().OID != types.UnknownOID {
 		return x
@@ -53,7 +53,7 @@ func (k *block) coerce(x Expr, to types.Type, context byte) (Expr, error) {
 	case from.OID == to.OID && (to.Mod < 0 || from.Mod == to.Mod):
 		return x, nil
 	case from.OID == to.OID, canCast(from.OID, to.OID, context):
-		return foldCast(k.b.env.Builtin, &Cast{x, to, context == 'e'})
+		return foldCast(k.b.env.Builtin, &Cast{x, to, context == 'e'}), nil
 	}
 	return nil, types.Errorf("42846", "cannot cast type %s to %s", types.FormatType(from), types.FormatType(types.T(to.OID)))
 }
@@ -66,17 +66,25 @@ func (k *block) coerceUnknown(x Expr, to types.Type, context byte) (Expr, error)
 		}
 		v, err := k.readLiteral(x.Value.AsText(), to)
 		if err != nil {
-			return nil, err
+			return nil, errorAt(err, k.literalAt(x))
 		}
-		c := &Const{v, to}
 		if to.Mod >= 0 {
-			return foldCast(k.b.env.Builtin, &Cast{&Const{v, types.T(to.OID)}, to, context == 'e'})
+			return foldCast(k.b.env.Builtin, &Cast{&Const{v, types.T(to.OID)}, to, context == 'e'}), nil
 		}
-		return c, nil
+		return &Const{v, to}, nil
 	case *Param:
 		return k.typeParam(x, to, context)
 	}
 	return &Cast{x, to, context == 'e'}, nil
+}
+
+// literalAt is where an untyped literal stands in the statement, -1 for one that was
+// made elsewhere.
+func (k *block) literalAt(c *Const) sql.At {
+	if at, ok := k.b.literals[c]; ok {
+		return at
+	}
+	return -1
 }
 
 // typeParam gives an untyped parameter its type.

@@ -24,7 +24,7 @@ func (d *deparser) expr(e Expr, cols []sql.Expr) sql.Expr {
 	switch e := e.(type) {
 	case *Const:
 		return d.constant(e)
-	case *Param, *Outer:
+	case *Param, *Outer, *InitValue:
 		return &sql.Cast{Arg: &sql.Param{N: d.number(e), At: -1}, Type: d.typeName(types.T(e.Type().OID)), At: -1}
 	case *Column:
 		return cols[e.Index]

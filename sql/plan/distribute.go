@@ -165,16 +165,24 @@ func pushable(list ...Expr) bool {
 		if e == nil {
 			continue
 		}
-		bad := anyExpr(e, func(x Expr) bool {
+		ok := true
+		Walk(e, func(x Expr) bool {
 			switch x := x.(type) {
 			case *SubPlan, *Field, *Outer:
-				return true
+				ok = false
+			case *Row:
+				ok = ok && !x.Named // on its way it would lose the names
+			case *IsNull:
+				if row, is := x.Arg.(*Row); is { // has no use for them
+					ok = ok && pushable(row.Fields...)
+					return false
+				}
 			case *Call:
-				return x.Fn.Volatility == 'v' || x.Fn.SRF || isExtra(x.Fn.Name)
+				ok = ok && x.Fn.Volatility != 'v' && !x.Fn.SRF && !isExtra(x.Fn.Name)
 			}
-			return false
+			return ok
 		})
-		if bad {
+		if !ok {
 			return false
 		}
 	}

@@ -63,6 +63,9 @@ func (x *explainer) node(n Node, depth int, note string) {
 	case *With:
 		x.with(n, depth, note)
 		return
+	case *InitPlans:
+		x.initPlans(n, depth)
+		return
 	}
 	x.line(depth, true, x.title(n))
 	x.details(n, depth)
@@ -212,6 +215,15 @@ func (x *explainer) with(n *With, depth int, note string) {
 			continue
 		}
 		x.node(c.Plan, depth+1, "")
+	}
+}
+
+func (x *explainer) initPlans(n *InitPlans, depth int) {
+	x.plans = len(n.Plans)
+	x.node(n.Body, depth, "")
+	for i, s := range n.Plans {
+		x.line(depth, false, "InitPlan "+itoa(i+1))
+		x.node(s.Plan, depth+1, "")
 	}
 }
 

@@ -172,6 +172,8 @@ func (p *exprPrinter) rare(e Expr) string {
 		return "(" + p.expr(e.Arg) + ")." + sql.QuoteIdent(e.Name)
 	case *SubPlan:
 		return "(SubPlan)"
+	case *InitValue:
+		return "(InitPlan " + itoa(e.Index+1) + ")"
 	}
 	return "?"
 }

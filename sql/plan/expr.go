@@ -114,11 +114,14 @@ type (
 		Nested bool
 		Typ    types.Type
 	}
-	// Row is ROW(…), a value of type record, or of a table's row type.
+	// Row is ROW(…), a value of type record, or the row of a FROM item: then it is Named,
+	// and what sees the value may see the names. OrNull tells that it has a column which is
+	// never NULL, so that a row of NULLs is the missing side of an outer join.
 	Row struct {
-		Fields []Expr
-		Names  []string
-		Typ    types.Type
+		Fields        []Expr
+		Names         []string
+		Typ           types.Type
+		Named, OrNull bool
 	}
 	// Subscript is arg[index] or arg[low:high]; bounds may be nil in a slice.
 	Subscript struct {

@@ -15,9 +15,7 @@ func (b *binder) fold(e Expr) Expr {
 	case *Call:
 		return b.foldCall(e)
 	case *Cast:
-		if x, err := foldCast(b.env.Builtin, e); err == nil {
-			return x
-		}
+		return foldCast(b.env.Builtin, e)
 	case *And:
 		return foldLogic(e.Args, false, func(args []Expr) Expr { return &And{args} })
 	case *Or:
@@ -95,4 +93,18 @@ func foldArray(e *ArrayExpr) Expr {
 		values[i] = c.Value
 	}
 	return &Const{types.NewArray(types.ElemOf(e.Typ.OID), values), e.Typ}
+}
+
+// OneValue tells whether an expression has the same value throughout a run: it reads no
+// row and no outer value, runs no plan and calls nothing volatile.
+func OneValue(e Expr) bool {
+	return !anyExpr(e, func(x Expr) bool {
+		switch x := x.(type) {
+		case *Column, *Outer, *SubPlan:
+			return true
+		case *Call:
+			return x.Fn.SRF || x.Fn.Volatility != 'i' && x.Fn.Volatility != 's'
+		}
+		return false
+	})
 }

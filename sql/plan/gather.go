@@ -34,8 +34,8 @@ type Gather struct {
 }
 
 // SQL is the fragment as a statement that a shard runs: anyone can paste it into psql
-// there. $1… are the values of args, each a parameter of the query or an Outer (see
-// exec.EvalConst); casts keep all types as they are here.
+// there. $1… are the values of args, each a parameter of the query, an Outer or an
+// InitValue (see exec.EvalConst); casts keep all types as they are here.
 func (g *Gather) SQL() (text string, args []Expr) { return g.text, g.args }
 
 // KNN is ORDER BY column op query LIMIT k over one scan: a nearest-neighbour search. A
@@ -49,10 +49,13 @@ type KNN struct {
 
 // Route is how the rows that a scan (or a write) of a sharded relation touches are
 // found. Keys has an entry per column of Rel.Placement.KeyColumns, or is nil when the
-// statement does not fix them: then every shard is asked.
+// statement does not fix them: then every shard is asked. With geo placement Zone is the
+// condition on the zone column, nil if there is none, and Keys, beside it, has an entry
+// per column of the primary key.
 type Route struct {
 	Rel  *catalog.Relation
 	Keys []KeyCond
+	Zone *KeyCond
 	// Rows are the key values of rows to insert, one entry per row, instead of Keys.
 	Rows [][]Expr
 }

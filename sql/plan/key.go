@@ -32,6 +32,8 @@ func writeKey(b *strings.Builder, e Expr) {
 		fmt.Fprintf(b, "v%d", e.Index)
 	case *Outer:
 		fmt.Fprintf(b, "o%d", e.Index)
+	case *InitValue:
+		fmt.Fprintf(b, "i%d", e.Index)
 	case *aggRef:
 		fmt.Fprintf(b, "a%d", e.Index)
 	case *windowRef:

@@ -7,11 +7,21 @@ import (
 )
 
 // optimize rewrites a bound plan: folds constants, puts small common table expressions
-// in place, turns subqueries into joins, pushes conditions down, drops columns that
-// nothing reads and chooses access paths.
+// in place, takes out sub-plans that run once, then rewrites what remains and them.
 func (b *binder) optimize(root Node) Node {
 	root = b.foldNode(root)
 	root = inlineCTEs(root)
+	l := &lifter{b: b}
+	root = b.rewrite(l.lift(root))
+	if len(l.plans) == 0 {
+		return root
+	}
+	return &InitPlans{l.plans, root}
+}
+
+// rewrite turns subqueries into joins, pushes conditions down, drops columns that nothing
+// reads and chooses access paths.
+func (b *binder) rewrite(root Node) Node {
 	root = b.deep(root, func(n Node) Node { return b.unnest(n) })
 	root = b.deep(root, func(n Node) Node { return push(n, nil) })
 	root = pruneRoot(root)

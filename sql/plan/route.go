@@ -27,20 +27,39 @@ func isSharded(rel *catalog.Relation) bool {
 
 // routeOf finds what a scan's filter says about the shard key.
 func routeOf(s *Scan) Route {
-	every := Route{Rel: s.Rel}
-	r := every
-	if s.Filter == nil || len(s.Rel.Placement.KeyColumns) == 0 {
+	r := Route{Rel: s.Rel}
+	p := s.Rel.Placement
+	if s.Filter == nil {
+		return r
+	}
+	if p.Strategy != catalog.Geo {
+		r.Keys = keyTerms(s).fixing(p.KeyColumns)
 		return r
 	}
 	t := keyTerms(s)
-	for _, num := range s.Rel.Placement.KeyColumns {
-		k, ok := t.equal[num]
-		if !ok || k.readsOuter() {
-			return every
-		}
-		r.Keys = append(r.Keys, k)
+	zone := t.fixing([]int16{p.ZoneColumn})
+	if zone == nil {
+		return r
+	}
+	r.Zone = &zone[0]
+	if nums, _ := s.Rel.PrimaryKey.Columns(); slices.Contains(nums, p.ZoneColumn) {
+		r.Keys = t.fixing(nums)
 	}
 	return r
+}
+
+// fixing gives what columns are compared with, nil unless each is with values that are
+// known before a row is read.
+func (t terms) fixing(nums []int16) []KeyCond {
+	var out []KeyCond
+	for _, num := range nums {
+		k, ok := t.equal[num]
+		if !ok || k.readsOuter() {
+			return nil
+		}
+		out = append(out, k)
+	}
+	return out
 }
 
 func (k KeyCond) readsOuter() bool {
@@ -131,9 +150,12 @@ func together(routes []Route) bool {
 }
 
 // movesRow tells whether an update may change where a row lives: it sets a column of
-// the shard key.
+// the shard key or, inside a zone, of the primary key.
 func movesRow(n *Update) bool {
 	p := n.Rel.Placement
+	if p.Strategy == catalog.Geo {
+		p.KeyColumns, _ = n.Rel.PrimaryKey.Columns()
+	}
 	return slices.ContainsFunc(n.Set, func(a Assign) bool {
 		num := int16(a.Attr + 1)
 		return slices.Contains(p.KeyColumns, num) || num == p.ZoneColumn || num == p.VectorColumn

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/heliosdb/helios/sql"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/types"
@@ -137,7 +139,7 @@ func (t *scopeTable) wholeRow() Expr {
 	if t.scalar {
 		return t.cols[0].expr
 	}
-	row := &Row{Typ: types.T(types.RecordOID)}
+	row := &Row{Typ: types.T(types.RecordOID), Named: true, OrNull: t.rel != nil && t.rel.Kind == catalog.KindTable && neverNull(t.rel)}
 	for _, c := range t.cols {
 		if !c.internal {
 			row.Fields = append(row.Fields, c.expr)
@@ -145,6 +147,11 @@ func (t *scopeTable) wholeRow() Expr {
 		}
 	}
 	return row
+}
+
+// neverNull tells whether a column of a relation is never NULL.
+func neverNull(rel *catalog.Relation) bool {
+	return slices.ContainsFunc(rel.Visible(), func(c *catalog.Column) bool { return c.NotNull })
 }
 
 // find looks a column up; nil when the scope does not know the name.
@@ -196,7 +203,8 @@ func (s *scope) findIn(qualifier sql.Name, name string) (*scopeCol, error) {
 	if err != nil || c != nil {
 		return c, err
 	}
-	return nil, types.Errorf("42703", "column %s.%s does not exist", t.name, name)
+	parts := append(slices.Clone(qualifier), name)
+	return nil, s.suggest(parts, types.Errorf("42703", "column %s.%s does not exist", t.name, name))
 }
 
 // frame is the values that a plan gets from the row outside it. up resolves a name
@@ -225,7 +233,7 @@ func (f *frame) outer(parts sql.Name) (*scopeCol, error) {
 func (f *frame) pass(e Expr) Expr {
 	if row, ok := e.(*Row); ok {
 		fields, _ := mapList(row.Fields, f.pass)
-		return &Row{fields, row.Names, row.Typ}
+		return &Row{fields, row.Names, row.Typ, row.Named, row.OrNull}
 	}
 	key := Key(e)
 	i, ok := f.keys[key]
@@ -263,7 +271,11 @@ func (k *block) resolve(parts sql.Name) (*scopeCol, error) {
 func (k *block) noColumn(parts sql.Name) error {
 	name := parts[len(parts)-1]
 	if len(parts) == 1 {
-		return types.Errorf("42703", "column %q does not exist", name)
+		e := types.Errorf("42703", "column %q does not exist", name)
+		if k.scope == nil {
+			return e
+		}
+		return k.scope.suggest(parts, e)
 	}
 	qualifier := parts[:len(parts)-1]
 	e := types.Errorf("42P01", "missing FROM-clause entry for table %q", qualifier[len(qualifier)-1])

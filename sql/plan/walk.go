@@ -60,7 +60,7 @@ func mapArgs(e Expr, f func(Expr) Expr) Expr {
 		}
 	case *Row:
 		if fields, ok := mapList(e.Fields, f); ok {
-			return &Row{fields, e.Names, e.Typ}
+			return &Row{fields, e.Names, e.Typ, e.Named, e.OrNull}
 		}
 	case *Field:
 		if arg := f(e.Arg); arg != e.Arg {

@@ -14,6 +14,8 @@ func withInputs(n Node, f func(Node) Node) Node {
 			}
 		}
 		return c
+	case *InitPlans:
+		return n.withInputs(f)
 	case *Filter:
 		return &Filter{f(n.Input), n.Cond}
 	case *Project:
