@@ -8,6 +8,7 @@ import (
 	"github.com/heliosdb/helios/types"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"golang.org/x/sync/semaphore"
 )
 
 // Formats of parameters and results.
@@ -41,6 +42,7 @@ type Conn struct {
 	State any
 
 	pool       *Pool
+	slots      *semaphore.Weighted // of the pool, that the connection takes while it is in use
 	pg         *pgconn.PgConn
 	statements *statementCache
 	idleSince  time.Time
@@ -61,7 +63,7 @@ func (c *Conn) Release() { c.pool.put(c) }
 // Discard closes the connection instead of giving it back.
 func (c *Conn) Discard() {
 	c.pool.discard(c)
-	c.pool.slots.Release(1)
+	c.slots.Release(1)
 }
 
 // Broken tells that the connection is of no use any more.

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type Pool struct {
 	client *Client
 	key    poolKey
 	slots  *semaphore.Weighted // one per connection in use; waiters are served in order
+	more   *semaphore.Weighted // as many again, for those who hold a connection already
 	ctx    context.Context     // ends with the pool
 	cancel context.CancelFunc
 
@@ -39,7 +41,7 @@ type PoolStatus struct {
 }
 
 func newPool(c *Client, key poolKey) *Pool {
-	p := &Pool{client: c, key: key, slots: semaphore.NewWeighted(int64(c.opts.ConnsMax))}
+	p := &Pool{client: c, key: key, slots: semaphore.NewWeighted(int64(c.opts.ConnsMax)), more: semaphore.NewWeighted(int64(c.opts.ConnsMax))}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -54,11 +56,52 @@ func (p *Pool) Get(ctx context.Context) (*Conn, error) {
 	if err := p.slots.Acquire(ctx, 1); err != nil {
 		return nil, notSent(ended(ctx))
 	}
-	conn, err := p.get(ctx)
-	if err != nil {
-		p.slots.Release(1)
+	return p.getWith(ctx, p.slots)
+}
+
+// moreWait is how long GetMore waits when all connections are in use.
+const moreWait = 5 * time.Second
+
+// GetMore is Get for a caller that holds a connection of this or another pool, or that must
+// not wait for those who do. With all connections in use it may take one of as many again;
+// and when these are in use, too, it gives up after a while with 53300: two who hold what
+// the other waits for would wait for ever.
+func (p *Pool) GetMore(ctx context.Context) (*Conn, error) {
+	if err := p.refuseClosed(); err != nil {
 		return nil, err
 	}
+	if p.slots.TryAcquire(1) {
+		return p.getWith(ctx, p.slots)
+	}
+	wait, cancel := context.WithTimeout(ctx, moreWait)
+	defer cancel()
+	if err := p.more.Acquire(wait, 1); err != nil {
+		if ctx.Err() != nil {
+			return nil, notSent(ended(ctx))
+		}
+		return nil, notSent(errNoMore(p.key.addr))
+	}
+	return p.getWith(ctx, p.more)
+}
+
+func errNoMore(addr string) *types.Error {
+	e := types.Errorf("53300", "all connections to %s are in use by other transactions", addr).
+		WithHint("Run the transaction again, or raise the router's limit pool_size.")
+	e.Cause = errPoolFull
+	return e
+}
+
+// errPoolFull marks the error of GetMore: unlike a node's own 53300 it has waited already.
+var errPoolFull = errors.New("the pool is full")
+
+// getWith gets a connection for a slot that was taken.
+func (p *Pool) getWith(ctx context.Context, slots *semaphore.Weighted) (*Conn, error) {
+	conn, err := p.get(ctx)
+	if err != nil {
+		slots.Release(1)
+		return nil, err
+	}
+	conn.slots = slots
 	return conn, nil
 }
 
@@ -131,7 +174,7 @@ func (p *Pool) open(ctx context.Context) (*Conn, error) {
 
 // put takes a connection back.
 func (p *Pool) put(conn *Conn) {
-	defer p.slots.Release(1)
+	defer conn.slots.Release(1)
 	if conn.Broken() {
 		p.discard(conn)
 		p.dropIdle()

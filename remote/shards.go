@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,15 @@ const (
 // at the map again and again until hold or ctx ends: then 57P03, or 57014 for ctx. Nothing
 // was sent when it fails.
 func (s *Shards) Get(ctx context.Context, shard cluster.ShardID, from ReadFrom) (*Conn, error) {
+	return s.get(ctx, shard, from, (*Pool).Get)
+}
+
+// GetMore is Get for a caller that holds a connection already; see Pool.GetMore.
+func (s *Shards) GetMore(ctx context.Context, shard cluster.ShardID, from ReadFrom) (*Conn, error) {
+	return s.get(ctx, shard, from, (*Pool).GetMore)
+}
+
+func (s *Shards) get(ctx context.Context, shard cluster.ShardID, from ReadFrom, get func(*Pool, context.Context) (*Conn, error)) (*Conn, error) {
 	limit := time.Now().Add(s.hold)
 	var last error
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
@@ -52,11 +62,11 @@ func (s *Shards) Get(ctx context.Context, shard cluster.ShardID, from ReadFrom) 
 			return nil, err
 		}
 		for _, node := range nodes {
-			conn, err := s.client.Pool(node.SQL, s.database).Get(ctx)
+			conn, err := get(s.client.Pool(node.SQL, s.database), ctx)
 			if err == nil {
 				return conn, nil
 			}
-			if ctx.Err() != nil || !passing(types.CodeOf(err)) {
+			if ctx.Err() != nil || errors.Is(err, errPoolFull) || !passing(types.CodeOf(err)) {
 				return nil, err
 			}
 			last = err
@@ -70,12 +80,13 @@ func (s *Shards) Get(ctx context.Context, shard cluster.ShardID, from ReadFrom) 
 	}
 }
 
-// Do calls f with a connection and releases it. If the connection turns out to be broken
+// Do calls f with a connection and releases it; others may hold theirs until f has done its
+// work. If the connection turns out to be broken
 // before anything was sent, f is called again with another.
 func (s *Shards) Do(ctx context.Context, shard cluster.ShardID, from ReadFrom, f func(*Conn) error) error {
 	limit := time.Now().Add(s.hold)
 	for {
-		conn, err := s.Get(ctx, shard, from)
+		conn, err := s.GetMore(ctx, shard, from)
 		if err != nil {
 			return err
 		}

@@ -88,3 +88,37 @@ func TestPrepareTravels(t *testing.T) {
 	}
 	t.Logf("round_trips=%d after a restart", r.Stats().RoundTrips-before)
 }
+
+// TestPoolsFull has transactions hold all connections to one shard each and want one to the
+// other: none may wait for ever.
+func TestPoolsFull(t *testing.T) {
+	w := newWorld(t, 2)
+	w.connsMax = 2
+	r := w.newRouter(1)
+	setup := w.connect(r)
+	setup.must("CREATE TABLE t (id int PRIMARY KEY, n int)")
+	setup.must("INSERT INTO t SELECT g, 0 FROM generate_series(1, 40) g")
+	ids := [2][]string{}
+	for _, line := range strings.Fields(setup.must("SELECT id::text || ',' || helios_slot % 2 FROM t")) {
+		id, shard, _ := strings.Cut(line, ",")
+		ids[shard[0]-'0'] = append(ids[shard[0]-'0'], id)
+	}
+	var ready, done sync.WaitGroup
+	ready.Add(4)
+	for i := range 4 {
+		c := w.connect(r)
+		first, second := ids[i%2][i/2], ids[1-i%2][2+i/2]
+		done.Go(func() {
+			c.must("BEGIN; UPDATE t SET n = 1 WHERE id = " + first)
+			ready.Done()
+			ready.Wait()
+			if out := c.run("UPDATE t SET n = 1 WHERE id = " + second + "; COMMIT"); strings.Contains(out, "ERROR") {
+				t.Error(out)
+			}
+		})
+	}
+	done.Wait()
+	if got := setup.must("SELECT sum(n) FROM t"); got != "8\n" {
+		t.Errorf("sum %s", got)
+	}
+}

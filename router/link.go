@@ -310,9 +310,13 @@ func (l *link) release() {
 	l.conn = nil
 }
 
-// connect gives a link to a shard's primary.
-func (r *Router) connect(ctx context.Context, id cluster.ShardID) (*link, error) {
-	conn, err := r.o.Shards.Get(ctx, id, remote.Primary)
+// connect gives a link to a shard's primary; more says that the caller holds another.
+func (r *Router) connect(ctx context.Context, id cluster.ShardID, more bool) (*link, error) {
+	get := r.o.Shards.Get
+	if more {
+		get = r.o.Shards.GetMore
+	}
+	conn, err := get(ctx, id, remote.Primary)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ type statement struct {
 		streams []*stream
 		fresh   []*link // bound by this statement
 		used    []*link // bound before and used without a mark
+		held    int     // connections asked for
 		touched fanout
 	}
 }
@@ -311,12 +312,14 @@ func (s *statement) link(ctx context.Context, id cluster.ShardID, p part) (*link
 	}
 	s.mu.Lock()
 	own := s.t.links[id]
+	more := s.mu.held > 0 || len(s.t.links) > 0
+	s.mu.held++
 	s.mu.Unlock()
 	if own != nil {
 		s.reuse(own, p)
 		return own, nil
 	}
-	l, err := s.r.connect(ctx, id)
+	l, err := s.r.connect(ctx, id, more)
 	if err != nil || p == readsOnly || p == writesByItself {
 		return l, err
 	}

@@ -36,6 +36,8 @@ type world struct {
 	nodes   map[string]*node // by address
 	fault   wireFault
 	limits  router.Limits // of routers made from now on
+
+	connsMax int // of a router's pools, 0 for the usual
 }
 
 // node is a shard's primary.
@@ -313,7 +315,7 @@ func (w *world) shard(id cluster.ShardID) (*shard.Shard, error) {
 // newRouter starts a router over the world.
 func (w *world) newRouter(incarnation uint32) *router.Router {
 	w.t.Helper()
-	client, err := remote.NewClient(remote.Options{User: shard.RouterRole, Dial: w.dial})
+	client, err := remote.NewClient(remote.Options{User: shard.RouterRole, Dial: w.dial, ConnsMax: w.connsMax})
 	if err != nil {
 		w.t.Fatal(err)
 	}
