@@ -11,7 +11,6 @@ import (
 	"github.com/heliosdb/helios/cluster"
 	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/remote"
-	"github.com/heliosdb/helios/session"
 	"github.com/heliosdb/helios/sql"
 	"github.com/heliosdb/helios/twophase"
 	"github.com/heliosdb/helios/types"
@@ -178,7 +177,7 @@ func (d *driver) start(f func() twophase.Event) {
 // prepare makes a participant's part durable.
 func (d *driver) prepare(id cluster.ShardID) twophase.Event {
 	l := d.t.links[id]
-	return l.preparedWith(l.exec(d.ctx, d.t.prepareOrder().SQL))
+	return l.preparedWith(l.exec(d.ctx, "PREPARE TRANSACTION "+sql.QuoteLiteral(d.coordinator.GID.String())))
 }
 
 // preparedWith tells what a flight that ended with PREPARE TRANSACTION, and with err, means.
@@ -260,14 +259,22 @@ func (d *driver) decide() twophase.Event {
 // resolve tells a participant the outcome, again and again until it has heard: its intents
 // keep others waiting. A participant that is gone for longer asks the owner itself.
 func (d *driver) resolve(e twophase.Effect) twophase.Event {
-	text := "ROLLBACK PREPARED " + sql.QuoteLiteral(d.coordinator.GID.String())
-	if e.Outcome.State == twophase.Committed {
-		text = "COMMIT PREPARED " + sql.QuoteLiteral(fmt.Sprintf("%s@%d", d.coordinator.GID, uint64(e.Outcome.Time)))
+	if !d.r.tell(e.Shard, d.coordinator.GID, e.Outcome) {
+		d.r.finished.keep(d.coordinator.GID)
 	}
-	ctx, cancel := context.WithTimeout(d.r.ctx, d.r.o.Limits.Decide)
+	return twophase.Event{Kind: twophase.Resolved, Shard: e.Shard}
+}
+
+// tell tells a participant the outcome; false when it could not be reached in time.
+func (r *Router) tell(id cluster.ShardID, gid twophase.GID, o twophase.Outcome) bool {
+	text := "ROLLBACK PREPARED " + sql.QuoteLiteral(gid.String())
+	if o.State == twophase.Committed {
+		text = "COMMIT PREPARED " + sql.QuoteLiteral(fmt.Sprintf("%s@%d", gid, uint64(o.Time)))
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.o.Limits.Decide)
 	defer cancel()
-	err := d.r.until(ctx, func() error {
-		return d.r.o.Shards.Do(ctx, e.Shard, remote.Primary, func(c *remote.Conn) error {
+	err := r.until(ctx, func() error {
+		return r.o.Shards.Do(ctx, id, remote.Primary, func(c *remote.Conn) error {
 			_, err := c.Run(ctx, remote.Statement{SQL: text, Once: true})
 			if types.CodeOf(err) == "42704" { // it has heard already
 				return nil
@@ -276,10 +283,9 @@ func (d *driver) resolve(e twophase.Effect) twophase.Event {
 		})
 	})
 	if err != nil {
-		d.r.log.Warn("a participant has not heard the outcome; it will ask", "gid", d.coordinator.GID, "shard", e.Shard, "err", err)
-		d.r.finished.keep(d.coordinator.GID)
+		r.log.Warn("a participant has not heard the outcome; it will ask", "gid", gid, "shard", id, "err", err)
 	}
-	return twophase.Event{Kind: twophase.Resolved, Shard: e.Shard}
+	return err == nil
 }
 
 // until calls f again while it fails for a reason that passes.
@@ -427,27 +433,4 @@ func (f *finisher) flush(r *Router) {
 			}
 		}
 	}
-}
-
-// Prepare is a client's own PREPARE TRANSACTION.
-func (t *Tx) Prepare(ctx context.Context, gid string) error {
-	if err := t.Rollback(ctx); err != nil {
-		return err
-	}
-	return errPrepare("PREPARE TRANSACTION")
-}
-
-func errPrepare(what string) error {
-	return types.Errorf("0A000", "%s is not supported through a router", what).
-		WithHint("COMMIT is atomic over all shards; no prepared transaction is needed for it.")
-}
-
-// CommitPrepared ends a client's prepared transaction.
-func (r *Router) CommitPrepared(context.Context, *session.Info, string) error {
-	return errPrepare("COMMIT PREPARED")
-}
-
-// RollbackPrepared ends a client's prepared transaction.
-func (r *Router) RollbackPrepared(context.Context, *session.Info, string) error {
-	return errPrepare("ROLLBACK PREPARED")
 }

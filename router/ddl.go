@@ -59,7 +59,7 @@ func (t *Tx) define(ctx context.Context, stmt sql.Statement, env *exec.Env) (str
 	if err != nil {
 		return "", err
 	}
-	d := &definition{s: &statement{t: t, r: t.r, m: m, zone: t.zone(), env: env}, t: t, env: env, before: t.Catalog()}
+	d := &definition{s: &statement{t: t, r: t.r, m: m, settings: t.settings(), env: env}, t: t, env: env, before: t.Catalog()}
 	t.running = d.s
 	stmt, err = hidePasswords(stmt, t.r.o.Password)
 	if err != nil {
@@ -389,7 +389,7 @@ func (t *Tx) onAll(ctx context.Context, text string, inOrder bool) error {
 	if err != nil {
 		return err
 	}
-	s := &statement{t: t, r: t.r, m: m, zone: t.zone()}
+	s := &statement{t: t, r: t.r, m: m, settings: t.settings()}
 	w := s.newWork()
 	for _, id := range serving(m) {
 		w.add(id, remote.Statement{SQL: text, Once: true}, nil, nil)

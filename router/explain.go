@@ -25,7 +25,7 @@ func (t *Tx) Explain(ctx context.Context, q *plan.Query, analyze bool, env *exec
 	if err != nil {
 		return nil, err
 	}
-	s := &statement{t: t, r: t.r, q: d, env: env, m: m, zone: t.zone(), at: t.r.Heard()}
+	s := &statement{t: t, r: t.r, q: d, env: env, m: m, settings: t.settings(), at: t.r.Heard()}
 	return plan.Explain(d.Root, func(g *plan.Gather) string { return s.describe(ctx, g) }), nil
 }
 

@@ -200,7 +200,7 @@ func (gr *gatherRows) askOne(ctx context.Context, t target, shards int) (*stream
 	if s.together && t.shard != s.t.order[0] {
 		orders = append(orders, order{message{ownership: s.m.Ownership}, s.t.prepareOrder()})
 	}
-	rows, lead, err := l.send(ctx, s.zone, s.t.savepoints, orders)
+	rows, lead, err := l.send(ctx, s.settings, s.t.savepoints, orders)
 	if err != nil {
 		cancel()
 		if !l.bound {

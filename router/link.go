@@ -48,13 +48,13 @@ const unknown = ^uint64(0)
 // told is what a shard's session knows of its router, kept with the pooled connection.
 type told struct {
 	ownership uint64
-	zone      string
+	settings  settings
 }
 
 func (l *link) told() *told {
 	t, ok := l.conn.State.(*told)
 	if !ok {
-		t = &told{zone: "UTC"}
+		t = &told{}
 		l.conn.State = t
 	}
 	return t
@@ -129,17 +129,19 @@ type order struct {
 // flight lists what goes out for some orders: settings, BEGIN and savepoints that are
 // due, then each order's message and statement. lead is how many results come before
 // each order's own.
-func (l *link) flight(zone string, savepoints []string, orders []order) (all []remote.Statement, lead []int) {
+func (l *link) flight(set settings, savepoints []string, orders []order) (all []remote.Statement, lead []int) {
 	before := 0
 	add := func(sql string, params ...remote.Param) {
 		all = append(all, remote.Statement{SQL: sql, Params: params})
 		before++
 	}
 	t := l.told()
-	if t.zone != zone {
-		// SET is no query: it does not look at what the connection was told of the map before.
-		add("SET TimeZone = " + sql.QuoteLiteral(zone))
-		t.zone = zone
+	for i, value := range set {
+		if value != "" && value != t.settings[i] {
+			// SET is no query: it does not look at what the connection was told of the map before.
+			add("SET " + passed[i] + " = " + sql.QuoteLiteral(value))
+			t.settings[i] = value
+		}
 	}
 	if l.bound && !l.open {
 		add("BEGIN")
@@ -178,11 +180,11 @@ func textParam(s string) remote.Param {
 
 // send makes a flight and stands before its first result. The caller must end it with
 // finish.
-func (l *link) send(ctx context.Context, zone string, savepoints []string, orders []order) (*remote.Rows, []int, error) {
+func (l *link) send(ctx context.Context, set settings, savepoints []string, orders []order) (*remote.Rows, []int, error) {
 	if err := l.free(); err != nil {
 		return nil, nil, err
 	}
-	statements, lead := l.flight(zone, savepoints, orders)
+	statements, lead := l.flight(set, savepoints, orders)
 	l.note()
 	rows, err := l.conn.Exec(ctx, statements...)
 	if err != nil {
@@ -237,7 +239,7 @@ func (l *link) failed(err error) error {
 		l.dead = l.dead || l.conn.Broken()
 		// a setting made in the failed flight is undone with it
 		t := l.told()
-		t.zone, t.ownership = "", unknown
+		t.settings, t.ownership = settings{}, unknown
 	}
 	return err
 }
@@ -290,7 +292,7 @@ func (l *link) rollback(ctx context.Context) {
 		if err := l.exec(ctx, "ROLLBACK"); err != nil {
 			l.r.log.Debug("rollback", "shard", l.shard, "err", err)
 		}
-		l.told().zone = ""
+		l.told().settings = settings{}
 	}
 	l.release()
 }

@@ -93,7 +93,7 @@ func (t *trainer) moveSome(ctx context.Context, id cluster.ShardID, cells []uint
 	if err != nil {
 		return 0, err
 	}
-	s := &statement{t: tx, r: t.r, m: m, zone: tx.zone(), schema: t.r.Catalog().Version()}
+	s := &statement{t: tx, r: t.r, m: m, settings: tx.settings(), schema: t.r.Catalog().Version()}
 	changes, err := t.lockSome(ctx, s, id, cells)
 	if err == nil && len(changes) > 0 {
 		_, err = s.change(ctx, t.rel, changes, nil)
@@ -149,7 +149,7 @@ func (t *trainer) countForeign(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	tx := t.r.internal()
-	s := &statement{t: tx, r: t.r, m: m, zone: tx.zone()}
+	s := &statement{t: tx, r: t.r, m: m, settings: tx.settings()}
 	var left int64
 	w := s.newWork()
 	w.reads = true

@@ -32,7 +32,7 @@ type statement struct {
 	m      *cluster.Map
 	gather bool // the snapshot from all primaries
 
-	zone      string
+	settings  settings
 	schema    uint64 // catalog version of the plan, 0 while the transaction has its own
 	at        hlc.Timestamp
 	mode      snapshotMode
@@ -72,7 +72,7 @@ func (s *statement) run(ctx context.Context) (*exec.Result, error) {
 	if s.m, err = s.r.clusterMap(); err != nil {
 		return nil, err
 	}
-	s.zone = s.t.zone()
+	s.settings = s.t.settings()
 	if s.t.draft == nil {
 		s.schema = s.q.CatalogVersion
 	}
@@ -406,16 +406,24 @@ func (s *statement) closeStreams() {
 	}
 }
 
-// zone is the session's time zone, which shards need to compute as the router would.
-func (t *Tx) zone() string {
-	if t.o.Info == nil {
-		return "UTC"
+// passed are the settings that shards need to compute as the router would, and to wait as
+// long for locks.
+var passed = [...]string{"TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "bytea_output", "lock_timeout"}
+
+// settings are the values of passed; "" is one that is not known.
+type settings [len(passed)]string
+
+// settings are the session's.
+func (t *Tx) settings() (out settings) {
+	if t.o.Info != nil {
+		for i, name := range passed {
+			out[i], _ = t.o.Info.Raw(name)
+		}
 	}
-	zone, ok := t.o.Info.Raw("TimeZone")
-	if !ok || zone == "" {
-		return "UTC"
+	if out[0] == "" {
+		out[0] = "UTC"
 	}
-	return zone
+	return out
 }
 
 func (s *sessionState) lastCommit() hlc.Timestamp {

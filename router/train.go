@@ -263,7 +263,7 @@ func (t *trainer) changePlacement(ctx context.Context, tx *Tx, state string, gen
 	if err != nil {
 		return err
 	}
-	w := (&statement{t: tx, r: t.r, m: m, zone: tx.zone()}).newWork()
+	w := (&statement{t: tx, r: t.r, m: m, settings: tx.settings()}).newWork()
 	st := remote.Statement{SQL: "SELECT helios.set_placement($1, $2, $3, $4)", Params: []remote.Param{
 		param(types.T(types.OIDOID), types.Int(int64(t.rel.OID))), textParam(state),
 		param(types.T(types.Int4OID), types.Int(int64(generation))), param(types.T(types.ByteaOID), types.Bytes(append([]byte{}, blob...))),

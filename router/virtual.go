@@ -53,5 +53,8 @@ func (s *statement) virtualRows(ctx context.Context, rel *catalog.Relation) ([]t
 			return rows, err
 		}
 	}
+	if rel.Schema == "pg_catalog" && rel.Name == "pg_prepared_xacts" {
+		return s.r.preparedRows(ctx, s.m, s.t.Catalog().Database().Name)
+	}
 	return s.r.viewOf(s.t.Catalog()).Rows(rel, info)
 }

@@ -144,7 +144,7 @@ func (w *work) send(ctx context.Context, l *link, x *shardWork) ([]answer, error
 		}
 		x.orders[i].message = w.s.message(l, x.cells[i])
 	}
-	rows, lead, err := l.send(ctx, w.s.zone, w.s.t.savepoints, x.orders)
+	rows, lead, err := l.send(ctx, w.s.settings, w.s.t.savepoints, x.orders)
 	if err != nil {
 		return nil, err
 	}

@@ -68,24 +68,51 @@ func (s *Shard) Outcome(ctx context.Context, gid string, at hlc.Timestamp) (twop
 // if nothing is logged of it: only a record in the owner's log aborts a transaction that
 // is prepared elsewhere.
 func (s *Shard) Decide(ctx context.Context, gid string) (twophase.Outcome, error) {
+	own := false
+	if g, err := twophase.ParseGID(gid); err == nil {
+		own = g.Own()
+	}
 	for {
 		o, err := s.Outcome(ctx, gid, 0)
 		if err != nil || o.State != twophase.Undecided {
 			return o, err
 		}
-		d := decision{GID: gid, State: twophase.Aborted}
-		var b storage.Batch
-		b.PutMeta(decisionKey(gid), decisionValue(0, d))
-		d.Batch = b.Encode()
-		_, err = s.logRecord(ctx, wal.TypeDecision, 0, func(hlc.Timestamp) ([]byte, error) {
-			return d.encode(), s.claimDecision(gid)
+		_, err = s.logDecision(ctx, decision{GID: gid, State: twophase.Aborted}, func() error {
+			if s.mu.prepared[gid] != nil && own {
+				return errUndecided // its client alone ends it
+			}
+			return nil
 		})
-		if errors.Is(err, errDecided) {
-			continue
+		switch {
+		case errors.Is(err, errUndecided):
+			return o, nil
+		case !errors.Is(err, errDecided):
+			return twophase.Outcome{State: twophase.Aborted}, err
 		}
-		return twophase.Outcome{State: twophase.Aborted}, err
 	}
 }
+
+// logDecision logs a decision without rows. check runs under the log latch with mu held,
+// before the gid is claimed.
+func (s *Shard) logDecision(ctx context.Context, d decision, check func() error) (hlc.Timestamp, error) {
+	return s.logRecord(ctx, wal.TypeDecision, 0, func(ts hlc.Timestamp) ([]byte, error) {
+		if err := check(); err != nil {
+			return nil, err
+		}
+		if err := s.claimDecision(d.GID); err != nil {
+			return nil, err
+		}
+		if d.State == twophase.Aborted {
+			ts = 0
+		}
+		var b storage.Batch
+		b.PutMeta(decisionKey(d.GID), decisionValue(ts, d))
+		d.Batch = b.Encode()
+		return d.encode(), nil
+	})
+}
+
+var errUndecided = errors.New("the transaction waits for its client")
 
 var errDecided = errors.New("the transaction is decided already")
 
@@ -161,6 +188,9 @@ func (s *Shard) resolveFromOwner(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if o.State == twophase.Undecided {
+		return errUndecided
+	}
 	return s.ResolvePrepared(ctx, name, o)
 }
 
@@ -171,10 +201,20 @@ func (s *Shard) prepareTx(ctx context.Context, gid string, x *Tx) (hlc.Timestamp
 	if len(gid) > maxGID {
 		return 0, types.Errorf("22023", "transaction identifier %q is too long", gid)
 	}
+	own, err := twophase.ParseGID(gid)
+	if err != nil || own.Owner != s.opts.ID {
+		own = twophase.GID{}
+	}
 	p := prepared{GID: gid, TxID: uint64(t.ID), Batch: t.Batch(true).Encode()}
 	return s.logRecord(ctx, wal.TypePrepare, p.TxID, func(hlc.Timestamp) ([]byte, error) {
 		if _, ok := s.mu.prepared[gid]; ok {
-			return nil, types.Errorf("42710", "transaction identifier %q is already in use", gid)
+			return nil, errGIDInUse(gid)
+		}
+		if _, _, ok := s.preparedAs(own.Name); ok && own.Own() {
+			return nil, errGIDInUse(own.Name)
+		}
+		if s.mu.decided[gid].outcome.State == twophase.Aborted { // by a participant that has waited too long
+			return nil, types.Errorf("40001", "could not prepare: the transaction was taken for abandoned and rolled back")
 		}
 		if err := x.mayCommit(); err != nil {
 			return nil, err
@@ -184,8 +224,9 @@ func (s *Shard) prepareTx(ctx context.Context, gid string, x *Tx) (hlc.Timestamp
 	})
 }
 
-// maxGID is PostgreSQL's limit.
-const maxGID = 200
+// maxGID bounds a gid: one of a client has at most 199 bytes, and 63 of the user's name,
+// escaped.
+const maxGID = 1024
 
 // ResolvePrepared commits or rolls back a prepared transaction; 42704 if there is none.
 func (s *Shard) ResolvePrepared(ctx context.Context, gid string, o twophase.Outcome) error {

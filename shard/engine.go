@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -270,7 +271,7 @@ func (e *Engine) leave(t *Tx) {
 // tells the outcome.
 func (e *Engine) CommitPrepared(ctx context.Context, info *session.Info, name string) error {
 	gid, ts, told := cut(name, '@')
-	if told {
+	if _, err := twophase.ParseGID(gid); told && err == nil {
 		n, err := strconv.ParseUint(ts, 10, 63)
 		if err != nil || info.Login != RouterRole {
 			return types.Errorf("42704", "prepared transaction with identifier %q does not exist", name)
@@ -292,7 +293,11 @@ func (e *Engine) CommitPrepared(ctx context.Context, info *session.Info, name st
 // when its owner says so, or a router tells that it did.
 func (e *Engine) RollbackPrepared(ctx context.Context, info *session.Info, gid string) error {
 	if _, err := twophase.ParseGID(gid); err == nil && info.Login != RouterRole {
-		return e.resolveFromOwner(ctx, gid)
+		err := e.resolveFromOwner(ctx, gid)
+		if errors.Is(err, errUndecided) {
+			return e.ResolvePrepared(ctx, gid, twophase.Outcome{State: twophase.Undecided})
+		}
+		return err
 	}
 	return e.ResolvePrepared(ctx, gid, twophase.Outcome{State: twophase.Aborted})
 }

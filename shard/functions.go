@@ -92,6 +92,14 @@ func (e *Engine) outcomeFunctions() []*builtin.Func {
 			o, err := e.SessionOutcome(ctx, uint64(a[0].AsInt()), hlc.Timestamp(max(0, a[1].AsInt())))
 			return types.Text(o.String()), err
 		}),
+		function("finish_prepared", text, []types.OID{text, text, types.BoolOID, text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			participants, err := parseShards(a[3].AsText())
+			if err != nil {
+				return types.Null, err
+			}
+			gid, o, err := e.FinishOwn(ctx, a[0].AsText(), a[1].AsText(), a[2].AsBool(), participants)
+			return types.Text(gid.String() + " " + o.String()), err
+		}),
 		function("forget", types.VoidOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			e.Heard(strings.Split(a[0].AsText(), ","))
 			return types.Text(""), e.serving()

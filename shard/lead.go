@@ -258,8 +258,10 @@ func (s *Shard) settle() {
 	ctx, cancel := context.WithTimeout(s.ctx, 3*time.Second)
 	defer cancel()
 	for _, gid := range ask {
-		s.logger.Info("asking for the outcome of an abandoned transaction", "gid", gid)
-		if err := s.resolveFromOwner(ctx, gid); err != nil {
+		s.logger.Debug("asking for the outcome of a transaction that has been prepared for long", "gid", gid)
+		if err := s.resolveFromOwner(ctx, gid); errors.Is(err, errUndecided) {
+			s.askLater(gid)
+		} else if err != nil {
 			s.logger.Warn("abandoned transaction", "gid", gid, "err", err)
 		}
 	}
@@ -270,6 +272,15 @@ func (s *Shard) settle() {
 		if err := s.ForgetDecisions(ctx, forget); err != nil && !errors.Is(err, context.Canceled) {
 			s.logger.Debug("forget", "err", err)
 		}
+	}
+}
+
+// askLater leaves a transaction in peace whose client has not decided.
+func (s *Shard) askLater(gid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.mu.prepared[gid]; p != nil {
+		p.since = time.Now()
 	}
 }
 

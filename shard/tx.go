@@ -103,6 +103,7 @@ func (t *Tx) reading(ctx context.Context, m message, from *start, rows bool) (*r
 // Query runs a statement. What it did is taken back when the router has to run it again;
 // the locks stay.
 func (t *Tx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Result, error) {
+	t.tx.SetLockTimeout(t.e.lockTimeout(t.o.Info))
 	mark := t.tx.Mark()
 	res, err := t.query(ctx, q, env)
 	if err != nil && strings.HasPrefix(types.CodeOf(err), "ZH") {
@@ -392,6 +393,7 @@ func (t *Tx) Rollback(context.Context) error {
 func (t *Tx) Prepare(ctx context.Context, gid string) error {
 	defer t.e.leave(t)
 	t.over = true
+	t.pushed()
 	ts, err := t.e.prepareTx(ctx, gid, t)
 	if err != nil {
 		if types.CodeOf(err) != "40003" {
@@ -459,16 +461,24 @@ func parseCommitOrder(s string) (*commitOrder, error) {
 		return nil, bad
 	}
 	o := &commitOrder{gid: gid, above: hlc.Timestamp(ts)}
+	if o.participants, err = parseShards(list); err != nil {
+		return nil, bad
+	}
+	return o, nil
+}
+
+// parseShards reads numbers of shards with commas between.
+func parseShards(list string) (out []twophase.ShardID, err error) {
 	for list != "" {
 		var one string
 		one, list, _ = cut(list, ',')
 		n, err := strconv.ParseUint(one, 10, 16)
 		if err != nil {
-			return nil, bad
+			return nil, types.Errorf("22023", "%q is no number of a shard", one)
 		}
-		o.participants = append(o.participants, twophase.ShardID(n))
+		out = append(out, twophase.ShardID(n))
 	}
-	return o, nil
+	return out, nil
 }
 
 func cut(s string, sep byte) (before, after string, found bool) {

@@ -28,33 +28,6 @@ const StatementMark = "helios_statement"
 // ShardID names a shard; 0 is none.
 type ShardID = uint16
 
-// GID names a distributed transaction: hx:<router incarnation>:<seq>:<owner shard>.
-type GID struct {
-	Incarnation uint32
-	Seq         uint64
-	Owner       ShardID
-}
-
-// String prints the gid as it travels in PREPARE TRANSACTION.
-func (g GID) String() string {
-	return fmt.Sprintf("hx:%d:%d:%d", g.Incarnation, g.Seq, g.Owner)
-}
-
-// ParseGID reads what String prints.
-func ParseGID(s string) (GID, error) {
-	p := strings.Split(s, ":")
-	if len(p) != 4 || p[0] != "hx" {
-		return GID{}, fmt.Errorf("%q is not the name of a distributed transaction", s)
-	}
-	inc, err1 := strconv.ParseUint(p[1], 10, 32)
-	seq, err2 := strconv.ParseUint(p[2], 10, 64)
-	owner, err3 := strconv.ParseUint(p[3], 10, 16)
-	if err1 != nil || err2 != nil || err3 != nil {
-		return GID{}, fmt.Errorf("%q is not the name of a distributed transaction", s)
-	}
-	return GID{Incarnation: uint32(inc), Seq: seq, Owner: ShardID(owner)}, nil
-}
-
 // State of a transaction as its owner knows it.
 type State byte
 
