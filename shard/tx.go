@@ -141,15 +141,12 @@ func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 		}
 		env.Source = &source{e: t.e, t: t, r: r, m: m}
 		res, err := exec.Run(ctx, q, env)
-		if err == nil && r.chosen {
-			err = ahead(ctx, res)
-		}
 		if err == nil {
-			err = r.check()
-		}
-		if err == nil {
-			res.Rows = &readRows{Rows: res.Rows, r: r}
-			return res, nil
+			if err = r.settle(ctx, res); err == nil {
+				res.Rows = &readRows{Rows: res.Rows, r: r}
+				return res, nil
+			}
+			res.Rows.Close() //nolint:errcheck // why it ends says more
 		}
 		r.close()
 		if session.WantsReplan(err) {
@@ -173,6 +170,16 @@ func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 		t.e.counters.restarts.Add(1)
 		t.tx.Undo(mark)
 	}
+}
+
+// settle finds out whether a statement whose first rows can be read has to begin again.
+func (r *reading) settle(ctx context.Context, res *exec.Result) error {
+	if r.chosen {
+		if err := ahead(ctx, res); err != nil {
+			return err
+		}
+	}
+	return r.check()
 }
 
 // aheadRows is how many rows of a statement whose snapshot the shard chose are read before
@@ -250,7 +257,7 @@ func (r *readRows) Next(ctx context.Context) ([]types.Row, error) {
 }
 
 func (r *readRows) Close() error {
-	r.r.close()
+	defer r.r.close() // its iterators come first
 	return r.Rows.Close()
 }
 
