@@ -407,17 +407,20 @@ func (s *Shard) ownershipChange(rec wal.Record, ts hlc.Timestamp) (change, error
 	}}, nil
 }
 
-// A sequence's mark: OID u32, then the first value not handed out yet, i64.
 func (s *Shard) markChange(rec wal.Record, ts hlc.Timestamp) (change, error) {
-	if len(rec.Payload) != 12 {
+	if len(rec.Payload) < 4 {
 		return change{}, errPayload
+	}
+	m, err := readMark(rec.Payload[4:])
+	if err != nil {
+		return change{}, err
 	}
 	var b storage.Batch
 	b.PutMeta(append([]byte(sequenceMeta), rec.Payload[:4]...), rec.Payload[4:])
 	oid := types.OID(binary.BigEndian.Uint32(rec.Payload))
 	return change{storage.Commit(ts, &b), func() error {
 		if !s.mu.leading { // a primary is ahead of what is applied
-			s.mu.marks[oid] = int64(binary.BigEndian.Uint64(rec.Payload[4:]))
+			s.mu.marks[oid] = m
 		}
 		return nil
 	}}, nil

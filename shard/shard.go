@@ -83,7 +83,7 @@ type Shard struct {
 		recent   recent
 
 		resolutions resolutions
-		marks       map[types.OID]int64
+		marks       map[types.OID]mark
 		catalogs    []*catalog.Catalog // ascending by version
 		adopted     uint64             // ownership version of the map adopted last
 		members     uint64             // and the version in which its set of shards changed last
@@ -193,7 +193,7 @@ func Open(o Options) (*Shard, error) {
 	s.mu.prepared = map[string]*preparedTx{}
 	s.mu.open = map[string]*Tx{}
 	s.mu.flying, s.mu.lost = map[uint64]int{}, map[uint64]struct{}{}
-	s.mu.marks = map[types.OID]int64{}
+	s.mu.marks = map[types.OID]mark{}
 	s.mu.holds = map[string]hlc.Timestamp{}
 	s.mu.units = newUnits()
 	s.locks.Reset(errNotPrimary())
