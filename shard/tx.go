@@ -369,14 +369,18 @@ func (t *Tx) writesEverywhere() {
 func (t *Tx) commitAsOwner(ctx context.Context, o *commitOrder) error {
 	t.e.clock.Observe(o.above)
 	ts, err := t.log(ctx, wal.TypeDecision, func(ts hlc.Timestamp) ([]byte, error) {
-		if err := t.e.claimDecision(o.gid); err != nil {
-			return nil, types.Errorf("40001", "could not commit: the transaction was taken for abandoned and rolled back")
-		}
 		d := decision{GID: o.gid, State: twophase.Committed, Participants: o.participants}
 		b := t.tx.Batch(false)
 		b.PutMeta(decisionKey(o.gid), decisionValue(ts, d))
 		d.Batch = b.Encode()
-		return d.encode(), nil
+		payload := d.encode()
+		if err := fits(payload); err != nil {
+			return nil, err
+		}
+		if err := t.e.claimDecision(o.gid); err != nil {
+			return nil, types.Errorf("40001", "could not commit: the transaction was taken for abandoned and rolled back")
+		}
+		return payload, nil
 	})
 	if err == nil {
 		t.c.heard(ts)
@@ -417,6 +421,9 @@ func (s *Shard) logTx(ctx context.Context, typ wal.Type, session uint64, build f
 			return nil, err
 		}
 		payload, err := build(ts)
+		if err == nil {
+			err = fits(payload)
+		}
 		if err == nil {
 			s.mu.flying[session]++
 		}
