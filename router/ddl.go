@@ -110,7 +110,7 @@ func (d *definition) send(ctx context.Context, after *catalog.Catalog) error {
 	for _, f := range d.change.Fills { // RESTART and RESTART IDENTITY
 		if f.Kind == ddl.SetSequence {
 			_, committed := d.t.r.Catalog().ByOID(f.Table)
-			d.t.r.sequences.goOn(f.Table, f.Value, !committed)
+			d.t.r.sequences.goOn(f.Table, f.Value, false, !committed)
 		}
 	}
 	for oid, rows := range moved {

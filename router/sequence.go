@@ -26,10 +26,11 @@ type sequenceBlocks struct {
 }
 
 type sequenceBlock struct {
-	mu    sync.Mutex // one refill at a time
-	next  int64
-	left  int64
-	fresh bool // of a sequence that was not committed when the block was taken
+	mu     sync.Mutex // one refill at a time
+	next   int64
+	left   int64
+	called bool // nothing is left, and next is the last value given
+	fresh  bool // of a sequence that was not committed when the block was taken
 }
 
 // blockDefault is how many values a router takes at once unless the sequence says more.
@@ -48,13 +49,13 @@ func (b *sequenceBlocks) of(seq types.OID) *sequenceBlock {
 	return x
 }
 
-// goOn forgets what is left of a block: the sequence goes on with next. A shard is asked
-// for it, except for a sequence that no shard knows yet.
-func (b *sequenceBlocks) goOn(seq types.OID, next int64, fresh bool) {
+// goOn forgets what is left of a block: the sequence goes on behind a value, or with it when
+// it was not called. A shard is asked for it, except for a sequence that no shard knows yet.
+func (b *sequenceBlocks) goOn(seq types.OID, value int64, called, fresh bool) {
 	x := b.of(seq)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.next, x.left, x.fresh = next, 0, fresh
+	x.next, x.left, x.called, x.fresh = value, 0, called, fresh
 }
 
 // dropFresh forgets a block of a sequence that was not committed, and tells whether there
@@ -90,8 +91,11 @@ func (r *Router) nextval(ctx context.Context, rel *catalog.Relation) (int64, err
 		}
 	}
 	v := b.next
-	b.left--
-	b.next += rel.Sequence.Increment
+	if b.left--; b.left == 0 {
+		b.called = true // the next one may not exist
+	} else {
+		b.next += rel.Sequence.Increment
+	}
 	return v, nil
 }
 
@@ -111,7 +115,7 @@ func (r *Router) refill(ctx context.Context, rel *catalog.Relation, b *sequenceB
 	if !ok || err1 != nil || err2 != nil || n < 1 {
 		return types.Errorf("XX000", "a shard gave %q as a block of values of sequence %q", answer, rel.Name)
 	}
-	b.next, b.left = start, n
+	b.next, b.left, b.called = start, n, false
 	return nil
 }
 
@@ -119,28 +123,33 @@ func (r *Router) refill(ctx context.Context, rel *catalog.Relation, b *sequenceB
 // shard knows it yet, but the mark may be set.
 func (r *Router) startNew(ctx context.Context, rel *catalog.Relation, b *sequenceBlock, want int64) error {
 	q := rel.Sequence
-	start := q.Start
+	start, ok := q.Start, true
 	if b.fresh {
-		start = b.next
+		if start = b.next; b.called {
+			start, ok = q.After(start)
+		}
 	}
-	room := (q.Max - start) / max(q.Increment, 1)
-	if q.Increment < 0 {
-		room = (start - q.Min) / -q.Increment
+	if !ok && q.Cycle {
+		start, ok = q.Again(), true
 	}
-	if room < 0 || start > q.Max || start < q.Min {
+	want = q.Values(start, want)
+	if !ok || want == 0 {
 		return types.Errorf("2200H", "nextval: reached the end of sequence \"%s\"", rel.Name)
 	}
-	want = min(want, room+1)
-	if err := r.setSequence(ctx, rel.OID, start+want*q.Increment); err != nil {
+	if err := r.setSequence(ctx, rel.OID, start+(want-1)*q.Increment, true); err != nil {
 		return err
 	}
-	b.next, b.left, b.fresh = start, want, true
+	b.next, b.left, b.called, b.fresh = start, want, false, true
 	return nil
 }
 
-// setSequence sets the value that a sequence goes on with.
-func (r *Router) setSequence(ctx context.Context, seq types.OID, next int64) error {
-	_, err := r.askSequence(ctx, seq, "SELECT helios.sequence_set($1::oid, $2::bigint, $3::int)", strconv.FormatInt(next, 10))
+// setSequence has a sequence go on behind a value, or with it when it was not called.
+func (r *Router) setSequence(ctx context.Context, seq types.OID, value int64, called bool) error {
+	mark := strconv.FormatInt(value, 10)
+	if called {
+		mark += "+"
+	}
+	_, err := r.askSequence(ctx, seq, "SELECT helios.sequence_set($1::oid, $2::text, $3::int)", mark)
 	return err
 }
 
@@ -158,7 +167,7 @@ func (t *Tx) forgetNew(ctx context.Context) {
 		if _, ok := committed.ByOID(rel.OID); ok {
 			continue
 		}
-		if err := t.r.setSequence(ctx, rel.OID, rel.Sequence.Start); err != nil {
+		if err := t.r.setSequence(ctx, rel.OID, rel.Sequence.Start, false); err != nil {
 			t.r.log.Warn("a sequence of a rolled back transaction keeps its mark", "oid", rel.OID, "err", err)
 		}
 	}
@@ -272,17 +281,13 @@ func (q *sequences) Setval(seq types.OID, value int64, called bool) error {
 	if value < d.Min || value > d.Max {
 		return types.Errorf("22003", "setval: value %d is out of bounds for sequence \"%s\" (%d..%d)", value, rel.Name, d.Min, d.Max)
 	}
-	next := value
-	if called {
-		next += d.Increment
-	}
 	ctx, cancel := q.context()
 	defer cancel()
-	if err := q.r.setSequence(ctx, seq, next); err != nil {
+	if err := q.r.setSequence(ctx, seq, value, called); err != nil {
 		return err
 	}
 	_, committed := q.r.Catalog().ByOID(seq)
-	q.r.sequences.goOn(seq, next, !committed)
+	q.r.sequences.goOn(seq, value, called, !committed)
 	if called {
 		q.s.mu.Lock()
 		defer q.s.mu.Unlock()

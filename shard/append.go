@@ -40,9 +40,22 @@ func (s *Shard) appendRecord(typ wal.Type, txid uint64, build func(ts hlc.Timest
 	return end, ts, err
 }
 
+// fits refuses a payload that no record can hold. Whoever changes memory with its record asks
+// ahead of that: what is refused leaves nothing behind.
+func fits(payload []byte) error {
+	if len(payload) <= wal.MaxRecordBytes-wal.HeaderBytes {
+		return nil
+	}
+	return types.Errorf("54000", "the change is too large to be logged: %d bytes", len(payload)).
+		WithHint("Change fewer rows in one transaction.")
+}
+
 // record builds a record's payload and notes what waits for it; mu is held.
 func (s *Shard) record(lsn wal.LSN, ts hlc.Timestamp, build func(hlc.Timestamp) ([]byte, error), done func(error)) (uint64, []byte, error) {
 	payload, err := build(ts)
+	if err == nil {
+		err = fits(payload)
+	}
 	if err != nil {
 		return 0, nil, err
 	}

@@ -149,7 +149,19 @@ func (s *Shard) apply() {
 	}
 }
 
+// applyCommitted applies what is committed. What it read of the log is void when a base copy
+// took the store's place meanwhile.
 func (s *Shard) applyCommitted() error {
+	for {
+		copies := s.copies.Load()
+		err := s.applyLog(copies)
+		if s.copies.Load() == copies {
+			return err
+		}
+	}
+}
+
+func (s *Shard) applyLog(copies int64) error {
 	limit := wal.LSN(s.committed.Load())
 	if s.Applied() >= limit {
 		return nil
@@ -164,7 +176,7 @@ func (s *Shard) applyCommitted() error {
 		if err != nil {
 			return err
 		}
-		if err := s.applyRecord(rec); err != nil {
+		if err := s.applyRecord(rec, copies); err != nil {
 			return fmt.Errorf("%v at %v: %w", rec.Type, rec.LSN, err)
 		}
 		limit = wal.LSN(s.committed.Load())
@@ -173,7 +185,12 @@ func (s *Shard) applyCommitted() error {
 }
 
 // applyRecord makes one record visible, then lets go who waited for it.
-func (s *Shard) applyRecord(rec wal.Record) error {
+func (s *Shard) applyRecord(rec wal.Record, copies int64) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	if s.copies.Load() != copies {
+		return errCopied
+	}
 	change, err := s.changeOf(rec)
 	if err != nil {
 		return err
@@ -207,6 +224,8 @@ func (s *Shard) applyRecord(rec wal.Record) error {
 	}
 	return nil
 }
+
+var errCopied = errors.New("a base copy has taken the place of what the record belongs to")
 
 // change is what a record does to the store and, with mu held, to memory.
 type change struct {
@@ -388,17 +407,20 @@ func (s *Shard) ownershipChange(rec wal.Record, ts hlc.Timestamp) (change, error
 	}}, nil
 }
 
-// A sequence's mark: OID u32, then the first value not handed out yet, i64.
 func (s *Shard) markChange(rec wal.Record, ts hlc.Timestamp) (change, error) {
-	if len(rec.Payload) != 12 {
+	if len(rec.Payload) < 4 {
 		return change{}, errPayload
+	}
+	m, err := readMark(rec.Payload[4:])
+	if err != nil {
+		return change{}, err
 	}
 	var b storage.Batch
 	b.PutMeta(append([]byte(sequenceMeta), rec.Payload[:4]...), rec.Payload[4:])
 	oid := types.OID(binary.BigEndian.Uint32(rec.Payload))
 	return change{storage.Commit(ts, &b), func() error {
 		if !s.mu.leading { // a primary is ahead of what is applied
-			s.mu.marks[oid] = int64(binary.BigEndian.Uint64(rec.Payload[4:]))
+			s.mu.marks[oid] = m
 		}
 		return nil
 	}}, nil

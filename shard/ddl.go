@@ -152,7 +152,7 @@ func (t *Tx) fill(ctx context.Context, before, after *catalog.Catalog, f ddl.Fil
 	case ddl.DropSequence:
 		return nil // its number is never given again, so its mark is never read
 	case ddl.SetSequence:
-		return t.e.SetSequence(ctx, f.Table, f.Value, 0)
+		return t.e.SetSequence(ctx, f.Table, f.Value, false, 0)
 	}
 	if err := t.tx.Lock(ctx, tableLock(f.Table), txn.Update, txn.Block, 0); err != nil {
 		return err

@@ -206,6 +206,9 @@ func (s *Shard) prepareTx(ctx context.Context, gid string, x *Tx) (hlc.Timestamp
 		own = twophase.GID{}
 	}
 	p := prepared{GID: gid, TxID: uint64(t.ID), Batch: t.Batch(true).Encode()}
+	if err := fits(p.encode()); err != nil {
+		return 0, err
+	}
 	return s.logRecord(ctx, wal.TypePrepare, p.TxID, func(hlc.Timestamp) ([]byte, error) {
 		if _, ok := s.mu.prepared[gid]; ok {
 			return nil, errGIDInUse(gid)

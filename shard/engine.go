@@ -414,8 +414,8 @@ func (e *Engine) LastValue(seq types.OID) (int64, bool) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	next, used := e.mu.marks[seq]
-	return next - rel.Sequence.Increment, used
+	m, used := e.mu.marks[seq]
+	return m.value, used && m.called
 }
 
 // rowID draws the hidden key of a row: 40 bits of seconds and a counter, so that rows

@@ -118,8 +118,12 @@ func (e *Engine) sequenceFunctions() []*builtin.Func {
 			first, n, err := e.SequenceBlock(ctx, types.OID(a[0].AsInt()), a[1].AsInt(), int(a[2].AsInt()))
 			return types.Text(fmt.Sprintf("%d,%d", first, n)), err
 		}),
-		function("sequence_set", types.VoidOID, []types.OID{oid, big, types.Int4OID}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
-			return types.Text(""), e.SetSequence(ctx, types.OID(a[0].AsInt()), a[1].AsInt(), int(a[2].AsInt()))
+		function("sequence_set", types.VoidOID, []types.OID{oid, text, types.Int4OID}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			m, err := parseMark(a[1].AsText())
+			if err != nil {
+				return types.Null, err
+			}
+			return types.Text(""), e.SetSequence(ctx, types.OID(a[0].AsInt()), m.value, m.called, int(a[2].AsInt()))
 		}),
 		function("sequence_marks", text, []types.OID{text, types.Int4OID}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			units, err := ParseUnits(a[0].AsText())
@@ -241,10 +245,13 @@ func (q *sequences) Setval(seq types.OID, value int64, called bool) error {
 	if value < rel.Sequence.Min || value > rel.Sequence.Max {
 		return types.Errorf("22003", "setval: value %d is out of bounds for sequence %q (%d..%d)", value, rel.Name, rel.Sequence.Min, rel.Sequence.Max)
 	}
-	if called {
-		value += rel.Sequence.Increment
+	if err := q.e.SetSequence(q.e.ctx, seq, value, called, 0); err != nil || !called {
+		return err
 	}
-	return q.e.SetSequence(q.e.ctx, seq, value, 0)
+	q.c.mu.Lock()
+	defer q.c.mu.Unlock()
+	q.c.mu.current[seq] = value
+	return nil
 }
 
 // Size answers the size functions: what the whole store takes on disk for the database,

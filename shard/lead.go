@@ -105,11 +105,12 @@ func (s *Shard) loadMarks() error {
 }
 
 func (s *Shard) loadMark(key, value []byte) error {
-	if len(key) != len(sequenceMeta)+4 || len(value) != 8 {
+	if len(key) != len(sequenceMeta)+4 {
 		return errPayload
 	}
-	s.mu.marks[types.OID(binary.BigEndian.Uint32(key[len(sequenceMeta):]))] = int64(binary.BigEndian.Uint64(value))
-	return nil
+	m, err := readMark(value)
+	s.mu.marks[types.OID(binary.BigEndian.Uint32(key[len(sequenceMeta):]))] = m
+	return err
 }
 
 // StepDown ends this node's time as primary: open transactions fail, commits that wait

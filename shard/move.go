@@ -163,20 +163,30 @@ var errUnitState = types.Errorf("55000", "the units are not in the state that th
 
 // setState logs a change of units that are all in state from.
 func (s *Shard) setState(ctx context.Context, typ wal.Type, units []placement.Unit, from, to unitState) error {
-	_, err := s.logRecord(ctx, typ, 0, func(hlc.Timestamp) ([]byte, error) {
-		var o ownership
-		for _, u := range units {
-			x, ok := s.mu.units.state[u]
-			if !ok || x.State != from {
-				return nil, errUnitState
-			}
-			x.State = to
-			o.Units = append(o.Units, x)
-			s.mu.units.state[u] = x // from here on nothing of it may commit behind this record
-		}
-		return o.encode(), nil
-	})
+	_, err := s.logRecord(ctx, typ, 0, func(hlc.Timestamp) ([]byte, error) { return s.turn(units, from, to) })
 	return err
+}
+
+// turn changes the state of units in memory and gives the record's payload: from the record
+// on nothing of them may commit that was free before. All change or none; mu is held.
+func (s *Shard) turn(units []placement.Unit, from, to unitState) ([]byte, error) {
+	var o ownership
+	for _, u := range units {
+		x, ok := s.mu.units.state[u]
+		if !ok || x.State != from {
+			return nil, errUnitState
+		}
+		x.State = to
+		o.Units = append(o.Units, x)
+	}
+	payload := o.encode()
+	if err := fits(payload); err != nil {
+		return nil, err
+	}
+	for _, x := range o.Units {
+		s.mu.units.state[x.Unit] = x
+	}
+	return payload, nil
 }
 
 // Drained tells whether nothing of sealed units is undecided or in flight: every commit
@@ -220,19 +230,7 @@ func (s *Shard) ReadsOff(ctx context.Context, units []placement.Unit) (hlc.Times
 	var at hlc.Timestamp
 	_, err := s.logRecord(ctx, wal.TypeReadsOff, 0, func(ts hlc.Timestamp) ([]byte, error) {
 		at = ts
-		var o ownership
-		for _, u := range units {
-			x, ok := s.mu.units.state[u]
-			if !ok || x.State != unitSealed {
-				return nil, errUnitState
-			}
-			x.State = unitReadsOff
-			o.Units = append(o.Units, x)
-		}
-		for _, x := range o.Units {
-			s.mu.units.state[x.Unit] = x
-		}
-		return o.encode(), nil
+		return s.turn(units, unitSealed, unitReadsOff)
 	})
 	if err == nil && s.opts.Undo != nil {
 		term, _ := s.Leading()
@@ -319,44 +317,69 @@ func (s *Shard) Digest(ctx context.Context, units []placement.Unit, at hlc.Times
 }
 
 // DropUnits removes the rows of units that this shard does not own: what a move left
-// behind, or copied in vain. Index entries go with them.
+// behind, or copied in vain. Index entries go with them. It may be repeated.
 func (s *Shard) DropUnits(ctx context.Context, units []placement.Unit) error {
-	var b storage.Batch
+	d := &dropping{s: s, units: units}
 	for _, r := range s.Ranges(units) {
-		b.DeleteRange(r[0], r[1])
+		if err := d.drop(ctx, r[0], r[1]); err != nil {
+			return err
+		}
 	}
-	if err := s.dropEntries(ctx, units, &b); err != nil {
+	if err := d.entries(ctx); err != nil {
 		return err
 	}
+	return d.flush(ctx)
+}
+
+// dropping gathers what DropUnits removes, and logs it in parts.
+type dropping struct {
+	s     *Shard
+	units []placement.Unit
+	b     storage.Batch
+}
+
+// dropBytes is how much one record of a drop holds, and a little more.
+const dropBytes = 1 << 20
+
+func (d *dropping) drop(ctx context.Context, lo, hi []byte) error {
+	if d.b.DeleteRange(lo, hi); d.b.Size() < dropBytes {
+		return nil
+	}
+	return d.flush(ctx)
+}
+
+func (d *dropping) flush(ctx context.Context) error {
+	s := d.s
 	_, err := s.logRecord(ctx, wal.TypeDrop, 0, func(hlc.Timestamp) ([]byte, error) {
-		for _, u := range units {
+		for _, u := range d.units {
 			if x, ok := s.mu.units.state[u]; ok && x.State != unitGone {
 				return nil, types.Errorf("55000", "%s still belongs to this shard", u)
 			}
 		}
-		return b.Encode(), nil
+		return d.b.Encode(), nil
 	})
+	d.b = storage.Batch{}
 	return err
 }
 
-// dropEntries adds the index entries of units, found by walking over their rows'
-// indexes: an entry says which unit it belongs to.
-func (s *Shard) dropEntries(ctx context.Context, units []placement.Unit, b *storage.Batch) error {
+// entries drops the index entries of the units, found by walking over their rows' indexes:
+// an entry says which unit it belongs to.
+func (d *dropping) entries(ctx context.Context) error {
 	gone := map[placement.Unit]bool{}
 	tables := map[types.OID]*catalog.Relation{}
-	for _, u := range units {
+	for _, u := range d.units {
 		gone[u] = true
-		for _, rel := range s.tablesOf(u) {
+		for _, rel := range d.s.tablesOf(u) {
 			tables[rel.OID] = rel
 		}
 	}
 	for _, rel := range tables {
-		t, err := s.table(ctx, s.Catalog(), rel)
+		t, err := d.s.table(ctx, d.s.Catalog(), rel)
 		if err != nil {
 			return err
 		}
 		for _, x := range t.indexes {
-			if err := s.dropIndexEntries(t, x, gone, b); err != nil {
+			if err := d.entriesOf(ctx, t, x, gone); err != nil {
 				return err
 			}
 		}
@@ -364,9 +387,9 @@ func (s *Shard) dropEntries(ctx context.Context, units []placement.Unit, b *stor
 	return nil
 }
 
-func (s *Shard) dropIndexEntries(t *table, x *index, gone map[placement.Unit]bool, b *storage.Batch) error {
+func (d *dropping) entriesOf(ctx context.Context, t *table, x *index, gone map[placement.Unit]bool) error {
 	lo := indexKeyPrefix(x.OID)
-	sn := s.store().Snapshot(s.store().Visible(), skipIntents)
+	sn := d.s.store().Snapshot(d.s.store().Visible(), skipIntents)
 	defer sn.Close()
 	it := sn.Scan(lo, prefixEnd(lo), false)
 	defer it.Close()
@@ -376,8 +399,11 @@ func (s *Shard) dropIndexEntries(t *table, x *index, gone map[placement.Unit]boo
 		if err != nil {
 			return err
 		}
-		if gone[t.unit(n)] {
-			b.DeleteRange(slices.Clone(key), prefixEnd(append(slices.Clone(key), 0)))
+		if !gone[t.unit(n)] {
+			continue
+		}
+		if err := d.drop(ctx, slices.Clone(key), prefixEnd(append(slices.Clone(key), 0))); err != nil {
+			return err
 		}
 	}
 	return it.Err()

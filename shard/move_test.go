@@ -2,10 +2,12 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/placement"
 	"github.com/heliosdb/helios/wal"
 )
@@ -120,5 +122,75 @@ func TestUnitsOfLostRecords(t *testing.T) {
 	defer s.mu.Unlock()
 	if got := s.mu.units.state[u]; got.State != unitOwned || got.Epoch != 1 || s.mu.units.version != version {
 		t.Errorf("the unit is %+v, the version %d; want %d", got, s.mu.units.version, version)
+	}
+}
+
+// TestSealIsWhole holds that a seal which is refused for one unit leaves the others as they
+// are: nobody would ever give them back.
+func TestSealIsWhole(t *testing.T) {
+	s := openShard(t, syncedRoot(t))
+	defer closeShard(t, s)
+	if _, err := s.Seal(t.Context(), []placement.Unit{{N: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Seal(t.Context(), []placement.Unit{{N: 1}, {N: 2}}); !errors.Is(err, errUnitState) {
+		t.Errorf("a second seal: %v", err)
+	}
+	if !s.Owns([]placement.Unit{{N: 1}}) {
+		t.Error("the refused seal took effect")
+	}
+}
+
+// TestDropInParts holds that a drop of many index entries is logged in small records, and
+// leaves nothing of the units.
+func TestDropInParts(t *testing.T) {
+	s := openSQL(t, syncedRoot(t))
+	defer closeShard(t, s.Shard)
+	a := s.session()
+	a.run("CREATE TABLE t (id int PRIMARY KEY, b text)")
+	a.run("CREATE INDEX tb ON t (b)")
+	a.run("INSERT INTO t SELECT g, repeat('x', 1000) || g FROM generate_series(1, 3000) g")
+	var gone ownership
+	for _, u := range slots() {
+		gone.Units = append(gone.Units, ownedUnit{Unit: u, Epoch: 2, State: unitGone})
+	}
+	if _, err := s.logRecord(t.Context(), wal.TypeOwn, 0, func(hlc.Timestamp) ([]byte, error) { return gone.encode(), nil }); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Log().End()
+	if err := s.DropUnits(t.Context(), slots()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Log().ReadFrom(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	drops := 0
+	for end := s.Log().End(); r.Pos() < end; {
+		rec, err := r.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.Type == wal.TypeDrop {
+			drops++
+		}
+		if len(rec.Payload) > 2*dropBytes {
+			t.Errorf("a record of %d bytes", len(rec.Payload))
+		}
+	}
+	if drops < 3 {
+		t.Errorf("%d records for all", drops)
+	}
+	sn := s.store().Snapshot(s.Visible(), nil)
+	defer sn.Close()
+	for _, prefix := range []byte{rowPrefix, 'i'} {
+		it := sn.Scan([]byte{prefix}, []byte{prefix + 1}, false)
+		if it.Next() {
+			t.Errorf("%q is left", it.Version().Key)
+		}
+		if err := it.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

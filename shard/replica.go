@@ -3,7 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
-	"time"
+	"fmt"
 
 	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/storage"
@@ -92,53 +92,67 @@ func (s *Shard) Export(_ context.Context, begin func(at wal.LSN) error, put func
 }
 
 // Import replaces the store by a base copy taken at an LSN. The old one stands until the
-// new one is complete on disk; the caller resets the log.
-func (s *Shard) Import(ctx context.Context, at wal.LSN, all func(put func(key, value []byte) error) error) error {
-	fs, dir := s.opts.FS, s.opts.FS.PathJoin(s.opts.Dir, "db.new")
-	if err := fs.RemoveAll(dir); err != nil {
+// new one is complete on disk, and goes when nobody reads it any more; the caller resets
+// the log.
+func (s *Shard) Import(_ context.Context, at wal.LSN, all func(put func(key, value []byte) error) error) error {
+	name := s.nextStore()
+	dir := s.storeDir(name)
+	if err := s.opts.FS.RemoveAll(dir); err != nil {
 		return err
 	}
-	if err := storage.Import(storage.Options{FS: fs, Dir: dir, Logger: s.logger}, all); err != nil {
-		return errors.Join(err, fs.RemoveAll(dir))
+	store, err := s.copied(name, at, all)
+	if err != nil {
+		return errors.Join(err, s.opts.FS.RemoveAll(dir))
 	}
-	for s.store().Stats().OpenSnapshots > 0 { // reads that began before end soon
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return s.swap(dir, at)
+	return s.swap(name, store, at)
 }
 
-// swap puts a complete store in the place of the old one.
-func (s *Shard) swap(dir string, at wal.LSN) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	fs, final := s.opts.FS, s.opts.FS.PathJoin(s.opts.Dir, "db")
-	if err := s.store().Close(); err != nil {
-		return err
+// copied makes a store of a base copy and opens it.
+func (s *Shard) copied(name string, at wal.LSN, all func(put func(key, value []byte) error) error) (*storage.Store, error) {
+	if err := storage.Import(storage.Options{FS: s.opts.FS, Dir: s.storeDir(name), Logger: s.logger}, all); err != nil {
+		return nil, err
 	}
-	if err := fs.Rename(final, final+".old"); err != nil {
-		return err
-	}
-	if err := fs.Rename(dir, final); err != nil {
-		return err
-	}
-	if err := fs.RemoveAll(final + ".old"); err != nil {
-		return err
-	}
-	store, err := storage.Open(storage.Options{FS: fs, Dir: final, CacheBytes: s.opts.CacheBytes, Logger: s.logger})
+	store, err := s.openStore(name)
 	if err != nil {
+		return nil, err
+	}
+	if got := store.Applied().LSN; got != at {
+		return nil, errors.Join(types.Errorf("XX001", "a base copy at %v holds the state at %v", at, got), store.Close())
+	}
+	return store, nil
+}
+
+// swap puts a complete store in the place of the one in use. Once it has begun there is no
+// way back: a failure ends the shard, and the next start finds either of the two.
+func (s *Shard) swap(name string, store *storage.Store, at wal.LSN) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	if err := s.moveMarker(name); err != nil {
+		err = errors.Join(fmt.Errorf("put a base copy in place: %w", err), store.Close())
+		s.fail(err)
 		return err
 	}
-	if store.Applied().LSN != at {
-		return errors.Join(types.Errorf("XX001", "a base copy at %v holds the state at %v", at, store.Applied().LSN), store.Close())
-	}
-	s.data.Store(store)
+	replaced := s.storeDir(s.stores.name)
+	s.stores.name = name
+	s.copies.Add(1)
+	s.mu.Lock()
+	old := s.data.Swap(store)
 	s.mu.units, s.mu.catalogs = newUnits(), nil
 	s.mu.decided, s.mu.prepared = map[string]decided{}, map[string]*preparedTx{}
 	s.mu.inflight = nil
+	clear(s.mu.marks)
 	s.committed.Store(uint64(at))
-	return s.loadLocked()
+	err := s.loadLocked()
+	s.announce()
+	s.mu.Unlock()
+	old.Retire(func(error) {
+		if err := s.opts.FS.RemoveAll(replaced); err != nil { // the next start tries again
+			s.logger.Warn("remove a replaced store", "shard", s.opts.ID, "err", err)
+		}
+	})
+	if err != nil {
+		err = fmt.Errorf("load a base copy: %w", err)
+		s.fail(err)
+	}
+	return err
 }

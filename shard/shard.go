@@ -41,15 +41,18 @@ import (
 // heartbeats, collects garbage and settles transactions that their coordinator left.
 // Open starts both, Close waits for both.
 //
-// Locks: the log latch before mu; no log call while mu is held.
+// Locks: applying and the log latch before mu; no log call while mu is held.
 type Shard struct {
 	opts   Options
 	log    *wal.Log
 	data   atomic.Pointer[storage.Store] // replaced by a base copy
+	stores stores
 	clock  *hlc.Clock
 	locks  *txn.Locks
 	logger *slog.Logger
 
+	applying  sync.Mutex    // held while a record is applied, or a base copy put in place
+	copies    atomic.Int64  // base copies put in place: what was read of the log before is void
 	committed atomic.Uint64 // LSN: what is below may be applied
 	advanced  chan struct{} // wakes the applier
 	wake      chan struct{} // wakes the keeper
@@ -80,7 +83,7 @@ type Shard struct {
 		recent   recent
 
 		resolutions resolutions
-		marks       map[types.OID]int64
+		marks       map[types.OID]mark
 		catalogs    []*catalog.Catalog // ascending by version
 		adopted     uint64             // ownership version of the map adopted last
 		members     uint64             // and the version in which its set of shards changed last
@@ -97,7 +100,7 @@ type Options struct {
 	ID     cluster.ShardID
 	Slots  int    // size of the cluster's slot table
 	FS     vfs.FS // vfs.Default if nil
-	Dir    string // wal/ and db/ lie under it
+	Dir    string // wal/ and the store lie under it
 	Wall   func() int64
 	Logger *slog.Logger
 
@@ -190,7 +193,7 @@ func Open(o Options) (*Shard, error) {
 	s.mu.prepared = map[string]*preparedTx{}
 	s.mu.open = map[string]*Tx{}
 	s.mu.flying, s.mu.lost = map[uint64]int{}, map[uint64]struct{}{}
-	s.mu.marks = map[types.OID]int64{}
+	s.mu.marks = map[types.OID]mark{}
 	s.mu.holds = map[string]hlc.Timestamp{}
 	s.mu.units = newUnits()
 	s.locks.Reset(errNotPrimary())
@@ -208,17 +211,12 @@ func (s *Shard) open() error {
 	if err := s.opts.FS.MkdirAll(s.opts.Dir, 0o700); err != nil {
 		return err
 	}
-	// A crash amid the end of a base copy may have left the old store beside the new one.
-	if _, err := s.opts.FS.Stat(dir("db")); err != nil {
-		if _, err := s.opts.FS.Stat(dir("db.old")); err == nil {
-			if err := s.opts.FS.Rename(dir("db.old"), dir("db")); err != nil {
-				return err
-			}
-		}
-	}
-	store, err := storage.Open(storage.Options{FS: s.opts.FS, Dir: dir("db"), CacheBytes: s.opts.CacheBytes, Logger: s.logger})
-	if err != nil {
+	if err := s.openStores(); err != nil {
 		return err
+	}
+	store, err := s.openStore(s.stores.name)
+	if err != nil {
+		return errors.Join(err, s.stores.marker.Close())
 	}
 	s.data.Store(store)
 	onFlush := s.opts.OnFlush
@@ -233,7 +231,7 @@ func (s *Shard) open() error {
 		err = s.load()
 	}
 	if err != nil {
-		err = errors.Join(err, store.Close())
+		err = errors.Join(err, store.Close(), s.stores.marker.Close())
 		if s.log != nil {
 			err = errors.Join(err, s.log.Close())
 		}
@@ -251,9 +249,11 @@ func (s *Shard) Close() error {
 	s.StepDown()
 	s.cancel()
 	s.threads.Wait()
-	return errors.Join(s.log.Close(), s.store().Close())
+	return errors.Join(s.log.Close(), s.store().Close(), s.stores.marker.Close())
 }
 
+// store is the store in use. A base copy may take its place meanwhile: the old one then
+// answers as long as somebody is inside, and with storage.ErrClosed afterwards.
 func (s *Shard) store() *storage.Store { return s.data.Load() }
 
 // Log is the shard's log, for replication.

@@ -70,7 +70,7 @@ func TestSequenceMarks(t *testing.T) {
 	ctx := context.Background()
 	fs := syncedRoot(t)
 	from := openShard(t, fs)
-	if err := from.SetSequence(ctx, seq, 42, testSlots); err != nil {
+	if err := from.SetSequence(ctx, seq, 42, true, testSlots); err != nil {
 		t.Fatal(err)
 	}
 	fs2 := crashed(fs)
@@ -79,13 +79,13 @@ func TestSequenceMarks(t *testing.T) {
 	from = openShard(t, fs2)
 	defer func() { closeShard(t, from) }()
 	unit := []placement.Unit{placement.SequenceUnit(seq, testSlots)}
-	if got := from.SequenceMarks(unit, testSlots); got != "17000=42" {
+	if got := from.SequenceMarks(unit, testSlots); got != "17000=42+" {
 		t.Errorf("after a crash the marks are %q", got)
 	}
 	if _, err := from.Seal(ctx, unit); err != nil {
 		t.Fatal(err)
 	}
-	if err := from.SetSequence(ctx, seq, 50, testSlots); types.CodeOf(err) != "ZH001" {
+	if err := from.SetSequence(ctx, seq, 50, false, testSlots); types.CodeOf(err) != "ZH001" {
 		t.Errorf("a sealed sequence moved on: %v", err)
 	}
 	others := []placement.Unit{{N: (unit[0].N + 1) % testSlots}}
@@ -100,7 +100,7 @@ func TestSequenceMarks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := to.SequenceMarks(unit, testSlots); got != "17000=42" {
+	if got := to.SequenceMarks(unit, testSlots); got != "17000=42+" {
 		t.Errorf("the target goes on with %q", got)
 	}
 	if err := to.AdoptSequences(ctx, "nonsense"); types.CodeOf(err) != "22023" {

@@ -168,5 +168,8 @@ func sqlError(err error) error {
 	if errors.Is(err, storage.ErrTooOld) {
 		return types.Errorf("72000", "snapshot too old").WithHint("Run the transaction again.")
 	}
+	if errors.Is(err, storage.ErrClosed) {
+		return types.Errorf("40001", "could not go on: a base copy has replaced this node's data").WithHint("Run the transaction again.")
+	}
 	return err
 }

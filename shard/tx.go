@@ -142,15 +142,12 @@ func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 		}
 		env.Source = &source{e: t.e, t: t, r: r, m: m}
 		res, err := exec.Run(ctx, q, env)
-		if err == nil && r.chosen {
-			err = ahead(ctx, res)
-		}
 		if err == nil {
-			err = r.check()
-		}
-		if err == nil {
-			res.Rows = &readRows{Rows: res.Rows, r: r}
-			return res, nil
+			if err = r.settle(ctx, res); err == nil {
+				res.Rows = &readRows{Rows: res.Rows, r: r}
+				return res, nil
+			}
+			res.Rows.Close() //nolint:errcheck // why it ends says more
 		}
 		r.close()
 		if session.WantsReplan(err) {
@@ -174,6 +171,16 @@ func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 		t.e.counters.restarts.Add(1)
 		t.tx.Undo(mark)
 	}
+}
+
+// settle finds out whether a statement whose first rows can be read has to begin again.
+func (r *reading) settle(ctx context.Context, res *exec.Result) error {
+	if r.chosen {
+		if err := ahead(ctx, res); err != nil {
+			return err
+		}
+	}
+	return r.check()
 }
 
 // aheadRows is how many rows of a statement whose snapshot the shard chose are read before
@@ -251,7 +258,7 @@ func (r *readRows) Next(ctx context.Context) ([]types.Row, error) {
 }
 
 func (r *readRows) Close() error {
-	r.r.close()
+	defer r.r.close() // its iterators come first
 	return r.Rows.Close()
 }
 
@@ -363,14 +370,18 @@ func (t *Tx) writesEverywhere() {
 func (t *Tx) commitAsOwner(ctx context.Context, o *commitOrder) error {
 	t.e.clock.Observe(o.above)
 	ts, err := t.log(ctx, wal.TypeDecision, func(ts hlc.Timestamp) ([]byte, error) {
-		if err := t.e.claimDecision(o.gid); err != nil {
-			return nil, types.Errorf("40001", "could not commit: the transaction was taken for abandoned and rolled back")
-		}
 		d := decision{GID: o.gid, State: twophase.Committed, Participants: o.participants}
 		b := t.tx.Batch(false)
 		b.PutMeta(decisionKey(o.gid), decisionValue(ts, d))
 		d.Batch = b.Encode()
-		return d.encode(), nil
+		payload := d.encode()
+		if err := fits(payload); err != nil {
+			return nil, err
+		}
+		if err := t.e.claimDecision(o.gid); err != nil {
+			return nil, types.Errorf("40001", "could not commit: the transaction was taken for abandoned and rolled back")
+		}
+		return payload, nil
 	})
 	if err == nil {
 		t.c.heard(ts)
@@ -412,6 +423,9 @@ func (s *Shard) logTx(ctx context.Context, typ wal.Type, session uint64, build f
 			return nil, err
 		}
 		payload, err := build(ts)
+		if err == nil {
+			err = fits(payload)
+		}
 		if err == nil {
 			s.mu.flying[session]++
 		}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/heliosdb/helios/hlc"
 	"github.com/heliosdb/helios/placement"
 	"github.com/heliosdb/helios/session"
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/sql/exec"
 	"github.com/heliosdb/helios/sql/plan"
+	"github.com/heliosdb/helios/storage"
 	"github.com/heliosdb/helios/txn"
 	"github.com/heliosdb/helios/types"
 )
@@ -178,15 +180,33 @@ func (s *source) unique(ctx context.Context, t *table, e entry, row types.Row, e
 	return duplicateKey(t, e.index.Index, row)
 }
 
-// uniqueHolder finds the entry of another row with the same unique value.
+// uniqueHolder finds the entry of another row with the same unique value, under the value's
+// lock: nobody can add or remove one meanwhile, prepared transactions included.
 func (s *source) uniqueHolder(ctx context.Context, t *table, e entry, except []byte) ([]byte, error) {
-	if !e.index.Unique || e.nulls && !e.index.NullsNotDistinct {
+	if !e.distinct() {
 		return nil, nil
 	}
-	if err := s.t.tx.Lock(ctx, append([]byte{'u'}, e.prefix...), txn.Update, txn.Block, 0); err != nil {
+	if err := s.lockValue(ctx, e); err != nil {
 		return nil, err
 	}
-	sn := s.e.store().Snapshot(s.e.store().Visible(), nil)
+	return s.holder(t, e, except, func(in storage.Intent) (hlc.Timestamp, error) {
+		// Only one that was prepared before values were locked for their removal.
+		return 0, types.Errorf("40001", "could not serialize access due to the prepared transaction %q", in.GID)
+	})
+}
+
+// distinct tells whether no other row may have the entry's value.
+func (e entry) distinct() bool { return e.index.Unique && (!e.nulls || e.index.NullsNotDistinct) }
+
+// lockValue takes the lock of a unique value, which whoever gives it to a row or takes it away
+// holds to the end: only then is it known whether it is free. Rows are locked before it.
+func (s *source) lockValue(ctx context.Context, e entry) error {
+	return s.t.tx.Lock(ctx, append([]byte{'u'}, e.prefix...), txn.Update, txn.Block, 0)
+}
+
+// holder finds the entry of another row with the same value among the newest ones.
+func (s *source) holder(t *table, e entry, except []byte, resolve storage.Resolver) ([]byte, error) {
+	sn := s.e.store().Snapshot(s.e.store().Visible(), resolve)
 	defer sn.Close()
 	it := txn.View{Snapshot: sn, Tx: s.t.tx}.Scan(e.prefix, prefixEnd(e.prefix), false)
 	defer it.Close()
@@ -307,7 +327,7 @@ func (s *source) conflicting(ctx context.Context, t *table, o *plan.OnConflict, 
 		if !arbiter(e.index.OID) {
 			continue
 		}
-		other, err := s.uniqueHolder(ctx, t, e, nil)
+		other, err := s.arbiter(ctx, t, o, e)
 		if err != nil {
 			return nil, err
 		}
@@ -317,6 +337,17 @@ func (s *source) conflicting(ctx context.Context, t *table, o *plan.OnConflict, 
 		}
 	}
 	return nil, nil
+}
+
+// arbiter finds the entry that an insert would run into. DO UPDATE locks its row next, so it
+// first looks without the value's lock: who removes the row takes the two the other way round.
+func (s *source) arbiter(ctx context.Context, t *table, o *plan.OnConflict, e entry) ([]byte, error) {
+	if o.DoUpdate && e.distinct() {
+		if other, err := s.holder(t, e, nil, skipIntents); err != nil || other != nil {
+			return other, err
+		}
+	}
+	return s.uniqueHolder(ctx, t, e, nil)
 }
 
 // Update replaces rows.
@@ -351,7 +382,7 @@ func (s *source) change(ctx context.Context, rel *catalog.Relation, changes []ex
 		}
 		done[i] = true
 		if c.New == nil {
-			err = s.remove(t, key, c.Old)
+			err = s.remove(ctx, t, key, c.Old)
 		} else {
 			err = s.replace(ctx, t, key, c.Old, c.New)
 		}
@@ -363,17 +394,26 @@ func (s *source) change(ctx context.Context, rel *catalog.Relation, changes []ex
 }
 
 // remove deletes a locked row and its index entries.
-func (s *source) remove(t *table, key []byte, old types.Row) error {
+func (s *source) remove(ctx context.Context, t *table, key []byte, old types.Row) error {
 	entries, err := t.entries(unitOfRowKey(key), old)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := s.t.tx.Delete(e.key); err != nil {
+		if err := s.removeEntry(ctx, e); err != nil {
 			return err
 		}
 	}
 	return s.t.tx.Delete(key)
+}
+
+func (s *source) removeEntry(ctx context.Context, e entry) error {
+	if e.distinct() {
+		if err := s.lockValue(ctx, e); err != nil {
+			return err
+		}
+	}
+	return s.t.tx.Delete(e.key)
 }
 
 // replace writes a new row in the place of a locked one; a row whose unit or primary key
@@ -385,7 +425,7 @@ func (s *source) replace(ctx context.Context, t *table, key []byte, old, row typ
 	}
 	next := rowKey(t.rel, unit, row)
 	if !bytes.Equal(next, key) {
-		if err := s.remove(t, key, old); err != nil {
+		if err := s.remove(ctx, t, key, old); err != nil {
 			return err
 		}
 		return s.insert(ctx, t, row)
@@ -413,7 +453,7 @@ func (s *source) replace(ctx context.Context, t *table, key []byte, old, row typ
 	}
 	for _, b := range before {
 		if !slices.ContainsFunc(after, func(e entry) bool { return bytes.Equal(b.key, e.key) }) {
-			if err := s.t.tx.Delete(b.key); err != nil {
+			if err := s.removeEntry(ctx, b); err != nil {
 				return err
 			}
 		}

@@ -81,3 +81,70 @@ func TestCopyBehindDDL(t *testing.T) {
 		t.Errorf("COPY into a column that is gone: %v", err)
 	}
 }
+
+// TestUniqueBesideRemoval holds that an insert of a unique value waits for the transaction
+// that takes it from another row, prepared or not, and then goes by how that one ended (T24).
+func TestUniqueBesideRemoval(t *testing.T) {
+	fs := syncedRoot(t)
+	s := openSQL(t, fs)
+	defer func() { closeShard(t, s.Shard) }()
+	a, b := s.session(), s.session()
+	a.run("CREATE TABLE t (id int PRIMARY KEY, b int UNIQUE)")
+	for _, remove := range []string{"DELETE FROM t WHERE id = 1", "UPDATE t SET b = 6 WHERE id = 1", "UPDATE t SET b = 6, id = 3 WHERE id = 1"} {
+		for _, end := range []string{"COMMIT PREPARED 'a'", "ROLLBACK PREPARED 'a'"} {
+			a.run("DELETE FROM t; INSERT INTO t VALUES (1, 5)")
+			a.run("BEGIN; " + remove + "; PREPARE TRANSACTION 'a'")
+			b.run("SET lock_timeout = 1")
+			b.refused("INSERT INTO t VALUES (2, 5)", "55P03")
+			b.run("RESET lock_timeout")
+			insert := b.start(s, "INSERT INTO t VALUES (2, 5)")
+			a.run(end)
+			code := ""
+			if end[0] == 'R' {
+				code = "23505"
+			}
+			if err := <-insert; err != nil && types.CodeOf(err) != code || err == nil && code != "" {
+				t.Errorf("an insert beside %s, %s: %v", remove, end, err)
+			}
+		}
+	}
+
+	a.run("DELETE FROM t; INSERT INTO t VALUES (1, 5)")
+	a.run("BEGIN; DELETE FROM t WHERE id = 1; PREPARE TRANSACTION 'a'")
+	after := crashed(fs)
+	closeShard(t, s.Shard)
+	fs, s = after, openSQL(t, after)
+	a = s.session()
+	a.run("SET lock_timeout = 1")
+	a.refused("INSERT INTO t VALUES (2, 5)", "55P03") // its lock is in the log
+	a.run("COMMIT PREPARED 'a'")
+	a.run("INSERT INTO t VALUES (2, 5)")
+}
+
+// TestUpsertBesideRemoval holds that ON CONFLICT waits for a removal of the row that it finds
+// by a unique value, without a deadlock.
+func TestUpsertBesideRemoval(t *testing.T) {
+	s := openSQL(t, syncedRoot(t))
+	defer closeShard(t, s.Shard)
+	a, b := s.session(), s.session()
+	a.run("CREATE TABLE t (id int PRIMARY KEY, b int UNIQUE, n int)")
+	for _, c := range []struct{ conflict, end, want string }{
+		{"DO UPDATE SET n = t.n + 1", "COMMIT", "2 5 0"},
+		{"DO UPDATE SET n = t.n + 1", "ROLLBACK", "1 5 1"},
+		{"DO NOTHING", "COMMIT", "2 5 0"},
+		{"DO NOTHING", "ROLLBACK", "1 5 0"},
+	} {
+		a.run("DELETE FROM t; INSERT INTO t VALUES (1, 5, 0)")
+		a.run("BEGIN; SELECT FROM t FOR UPDATE")
+		if c.conflict == "DO NOTHING" { // it does not need the row
+			a.run("DELETE FROM t")
+		}
+		upsert := b.start(s, "INSERT INTO t VALUES (2, 5, 0) ON CONFLICT (b) "+c.conflict)
+		a.run("DELETE FROM t")
+		a.run(c.end)
+		if err := <-upsert; err != nil {
+			t.Errorf("%s beside a delete, %s: %v", c.conflict, c.end, err)
+		}
+		a.expect("SELECT * FROM t", c.want)
+	}
+}

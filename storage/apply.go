@@ -69,6 +69,10 @@ func (s *Store) Apply(pos Position, eff Effect) error {
 	if pos.Term < s.apply.applied.Term {
 		return fmt.Errorf("%w: term %d after %d", ErrEffect, pos.Term, s.apply.applied.Term)
 	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	b := s.db.NewBatch()
 	defer b.Close()
 	if err := s.write(b, eff); err != nil {

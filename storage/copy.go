@@ -11,6 +11,10 @@ import (
 // with every pair of it, in key order, as it is kept: for a base copy. Neither may keep
 // what it is given.
 func (s *Store) Export(begin func(Position) error, put func(key, value []byte) error) (err error) {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	s.apply.Lock()
 	sn, at := s.db.NewSnapshot(), s.apply.applied
 	s.apply.Unlock()

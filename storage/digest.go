@@ -81,6 +81,7 @@ func appendHashed(dst []byte, v Version) []byte {
 // newest to the oldest: for copies. It sees one state of the store. It is used by one
 // goroutine.
 type Versions struct {
+	store  *Store
 	it     *pebble.Iterator
 	above  hlc.Timestamp
 	base   bool
@@ -104,8 +105,8 @@ type Export struct {
 // that broke off goes on with Lo set to the last key it has, whose versions it gets
 // again. The iterator must be closed.
 func (s *Store) Versions(e Export) *Versions {
-	v := &Versions{above: e.Above, base: e.Base}
-	v.it, v.err = s.db.NewIter(&pebble.IterOptions{LowerBound: prefixOf(spaceData, e.Lo), UpperBound: endOf(spaceData, e.Hi)})
+	v := &Versions{store: s, above: e.Above, base: e.Base}
+	v.it, v.err = s.newIter(&pebble.IterOptions{LowerBound: prefixOf(spaceData, e.Lo), UpperBound: endOf(spaceData, e.Hi)})
 	if v.err == nil && e.Above < s.Horizon() {
 		v.err = fmt.Errorf("%w: a copy of what is above %v, the horizon is %v", ErrTooOld, e.Above, s.Horizon())
 	}
@@ -168,7 +169,7 @@ func (v *Versions) Close() error {
 	if v.it == nil {
 		return v.err
 	}
-	err := v.it.Close()
+	err := v.store.closeIter(v.it)
 	v.it = nil
 	if v.err == nil {
 		v.err = err

@@ -22,12 +22,12 @@ func (s *Store) GC(ctx context.Context, lo, hi []byte, horizon hlc.Timestamp) (r
 	if err := s.raiseHorizon(horizon); err != nil {
 		return 0, err
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefixOf(spaceData, lo), UpperBound: endOf(spaceData, hi)})
+	it, err := s.newIter(&pebble.IterOptions{LowerBound: prefixOf(spaceData, lo), UpperBound: endOf(spaceData, hi)})
 	if err != nil {
 		return 0, err
 	}
 	b := s.db.NewBatch()
-	defer func() { err = errors.Join(err, it.Close(), b.Close()) }()
+	defer func() { err = errors.Join(err, b.Close(), s.closeIter(it)) }()
 	var sweep sweep
 	for ok := it.First(); ok; ok = it.Next() {
 		doomed, err := sweep.next(it, horizon)
@@ -75,6 +75,10 @@ func (s *Store) raiseHorizon(ts hlc.Timestamp) error {
 	if ts <= s.Horizon() {
 		return nil
 	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	if err := s.db.Set(keyHorizon, binary.LittleEndian.AppendUint64(nil, uint64(ts)), pebble.NoSync); err != nil {
 		return err
 	}

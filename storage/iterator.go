@@ -141,7 +141,7 @@ func (i *Iterator) Close() error {
 	if i.it == nil {
 		return i.err
 	}
-	err := i.it.Close()
+	err := i.snap.store.closeIter(i.it)
 	i.it = nil
 	if i.err == nil {
 		i.err = err

@@ -67,11 +67,11 @@ func (s *Store) MetaRange(lo, hi []byte, f func(key, value []byte) error) error 
 
 // each walks over an unversioned space, handing out copies.
 func (s *Store) each(space byte, lo, hi []byte, f func(key, value []byte) error) (err error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefixOf(space, lo), UpperBound: endOf(space, hi)})
+	it, err := s.newIter(&pebble.IterOptions{LowerBound: prefixOf(space, lo), UpperBound: endOf(space, hi)})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer func() { err = errors.Join(err, s.closeIter(it)) }()
 	for ok := it.First(); ok; ok = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {

@@ -30,11 +30,12 @@ type Snapshot struct {
 	resolve Resolver
 	newer   atomic.Uint64
 	closed  atomic.Bool
+	err     error // the store was closed
 }
 
 // Snapshot returns a view of the store as of ts, which the caller must have made sure
 // no later commit can be at or below. It must be closed: until then it counts in
-// OldestSnapshot. Without a resolver, an intent prepared at or below ts ends a read with
+// OldestSnapshot and as a user of the store; ErrClosed comes with the first read. Without a resolver, an intent prepared at or below ts ends a read with
 // an *IntentError, and younger ones are passed over.
 func (s *Store) Snapshot(ts hlc.Timestamp, resolve Resolver) *Snapshot {
 	if resolve == nil {
@@ -45,10 +46,15 @@ func (s *Store) Snapshot(ts hlc.Timestamp, resolve Resolver) *Snapshot {
 			return 0, &IntentError{GID: in.GID, Time: in.Time}
 		}
 	}
+	sn := &Snapshot{store: s, at: ts, resolve: resolve}
+	if sn.err = s.enter(); sn.err != nil {
+		sn.closed.Store(true)
+		return sn
+	}
 	s.open.Lock()
 	defer s.open.Unlock()
 	s.open.snapshots[ts]++
-	return &Snapshot{store: s, at: ts, resolve: resolve}
+	return sn
 }
 
 // IntentError says that a read without a Resolver met an undecided version.
@@ -74,6 +80,7 @@ func (sn *Snapshot) Close() {
 	if sn.closed.Swap(true) {
 		return
 	}
+	defer sn.store.leave()
 	o := &sn.store.open
 	o.Lock()
 	defer o.Unlock()
@@ -98,12 +105,15 @@ func (s *Store) OldestSnapshot() (ts hlc.Timestamp, ok bool) {
 // iterator opens a Pebble iterator and then looks at the horizon: whatever clean-up it
 // may have seen had raised the horizon before.
 func (sn *Snapshot) iterator(o *pebble.IterOptions) (*pebble.Iterator, error) {
-	it, err := sn.store.db.NewIter(o)
+	if sn.err != nil {
+		return nil, sn.err
+	}
+	it, err := sn.store.newIter(o)
 	if err != nil {
 		return nil, err
 	}
 	if h := sn.store.Horizon(); sn.at < h {
-		return nil, errors.Join(fmt.Errorf("%w: %v is below the horizon %v", ErrTooOld, sn.at, h), it.Close())
+		return nil, errors.Join(fmt.Errorf("%w: %v is below the horizon %v", ErrTooOld, sn.at, h), sn.store.closeIter(it))
 	}
 	return it, nil
 }
@@ -116,7 +126,7 @@ func (sn *Snapshot) Get(key []byte) (v Version, ok bool, err error) {
 	if err != nil {
 		return Version{}, false, err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer func() { err = errors.Join(err, sn.store.closeIter(it)) }()
 	seek := appendIntent(prefixOf(spaceData, key))
 	if !it.SeekPrefixGE(seek) {
 		return Version{}, false, it.Error()
@@ -224,11 +234,11 @@ func (s *Store) IntentAt(key []byte) (in Intent, ok bool, err error) {
 
 // seek calls f with the first version of key at or behind a physical key, if any.
 func (s *Store) seek(to, key []byte, f func(ts hlc.Timestamp, value []byte) error) (err error) {
-	it, err := s.db.NewIter(nil)
+	it, err := s.newIter(nil)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer func() { err = errors.Join(err, s.closeIter(it)) }()
 	if !it.SeekPrefixGE(to) {
 		return it.Error()
 	}

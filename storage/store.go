@@ -27,6 +27,7 @@ import (
 // goroutines at once; records are applied in log order by one.
 type Store struct {
 	db     *pebble.DB
+	users  users
 	logger *slog.Logger
 
 	visible atomic.Uint64
@@ -95,6 +96,7 @@ func Open(opts Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", opts.Dir, err)
 	}
 	s := &Store{db: db, logger: opts.Logger}
+	s.users.count.Store(1)
 	s.open.snapshots = make(map[hlc.Timestamp]int)
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", opts.Dir, errors.Join(err, db.Close()))
@@ -185,6 +187,10 @@ func decodeApplied(b []byte) (Position, hlc.Timestamp, error) {
 
 // read returns a copy of the value at a physical key.
 func (s *Store) read(key []byte) (value []byte, found bool, err error) {
+	if err := s.enter(); err != nil {
+		return nil, false, err
+	}
+	defer s.leave()
 	v, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
@@ -196,10 +202,6 @@ func (s *Store) read(key []byte) (value []byte, found bool, err error) {
 	return value, true, closer.Close()
 }
 
-// Close flushes nothing: what is not on disk is replayed from the log. Snapshots and
-// iterators must be closed before.
-func (s *Store) Close() error { return s.db.Close() }
-
 // Applied returns the position of the last record applied.
 func (s *Store) Applied() Position {
 	s.apply.Lock()
@@ -210,11 +212,11 @@ func (s *Store) Applied() Position {
 // DurableApplied returns the position up to which everything applied would survive a
 // crash now: the log may be released below its LSN.
 func (s *Store) DurableApplied() (p Position, err error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true})
+	it, err := s.newIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true})
 	if err != nil {
 		return Position{}, err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer func() { err = errors.Join(err, s.closeIter(it)) }()
 	if !it.SeekGE(keyApplied) || compare(it.Key(), keyApplied) != 0 {
 		return Position{}, it.Error()
 	}
@@ -234,12 +236,22 @@ func (s *Store) Visible() hlc.Timestamp { return hlc.Timestamp(s.visible.Load())
 func (s *Store) Horizon() hlc.Timestamp { return hlc.Timestamp(s.horizon.Load()) }
 
 // Flush makes everything applied durable.
-func (s *Store) Flush() error { return s.db.Flush() }
+func (s *Store) Flush() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.db.Flush()
+}
 
 // Checkpoint makes dir, which must not exist, a complete store of everything applied,
 // sharing files with this one where the file system can. It flushes first: a checkpoint
 // alone would miss what is still in memory.
 func (s *Store) Checkpoint(dir string) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	if err := s.db.Flush(); err != nil {
 		return err
 	}
@@ -260,8 +272,13 @@ type Stats struct {
 	CompactionsCount int64
 }
 
-// Stats returns the store's sizes and counts; it is not meant for every statement.
+// Stats returns the store's sizes and counts, zeros for a closed one; it is not meant for
+// every statement.
 func (s *Store) Stats() Stats {
+	if s.enter() != nil {
+		return Stats{}
+	}
+	defer s.leave()
 	m := s.db.Metrics()
 	oldest, _ := s.OldestSnapshot()
 	s.open.Lock()
