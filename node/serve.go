@@ -129,7 +129,9 @@ func (o ServerOptions) password() (text string, drawn bool, err error) {
 }
 
 func (o ServerOptions) observer(ctx context.Context, w World) error {
-	b, err := startObserver(ctx, w, o.NodeID, o.Cluster, o.Native, o.DataDir)
+	b, err := startObserver(ctx, observerOptions{
+		world: w, id: o.NodeID, cluster: o.Cluster, listen: o.Native, all: o.Observers, data: o.DataDir,
+	})
 	if err != nil {
 		return err
 	}
@@ -146,8 +148,8 @@ func (o ServerOptions) member(ctx context.Context, w World) error {
 	if err != nil {
 		return err
 	}
-	if m.store, err = consensus.Dial(o.Observers, o.Cluster, nil); err != nil {
-		return err
+	if m.store, err = dialObservers(ctx, o.Observers, o.Cluster); err != nil {
+		return fmt.Errorf("--observers: %w", err)
 	}
 	defer m.store.Close()
 	if m.slots, err = slotCount(ctx, m.store); err != nil {
@@ -254,9 +256,9 @@ func Router(ctx context.Context, o RouterOptions) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.Config, err)
 	}
-	store, err := consensus.Dial(file.Observers, file.Cluster, nil)
+	store, err := dialObservers(ctx, file.Observers, file.Cluster)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: observers: %w", o.Config, err)
 	}
 	defer store.Close()
 	listen := o.Listen
@@ -299,56 +301,3 @@ func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
-
-// observer is a member of the control store.
-type observer struct {
-	dir   *dataDir
-	store *consensus.Embedded
-	addr  string
-}
-
-func startObserver(ctx context.Context, w World, id, name, listenAddr, data string) (*observer, error) {
-	w = w.withDefaults()
-	probe, err := listen(w, listenAddr, "observer") // words the error of a taken port
-	if err != nil {
-		return nil, err
-	}
-	if err := probe.Close(); err != nil {
-		return nil, err
-	}
-	dir, err := openData(w.FS, data, identity{Kind: "observer", Node: id, Cluster: name})
-	if err != nil {
-		return nil, err
-	}
-	peers, err := nextPort(listenAddr)
-	if err != nil {
-		return nil, errors.Join(err, dir.close())
-	}
-	store, err := consensus.OpenEmbedded(ctx, consensus.Options{
-		Name: id, Cluster: name, Dir: dir.sub("store"), Listen: listenAddr, ListenPeers: peers, Log: w.Logger,
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("control store: %w", err), dir.close())
-	}
-	return &observer{dir: dir, store: store, addr: store.Address()}, nil
-}
-
-// nextPort is the address for other observers: the port after the clients'.
-func nextPort(addr string) (string, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", err
-	}
-	n, err := net.LookupPort("tcp", port)
-	if err != nil {
-		return "", err
-	}
-	if n == 0 {
-		return net.JoinHostPort(host, "0"), nil
-	}
-	return net.JoinHostPort(host, fmt.Sprint(n+1)), nil
-}
-
-func (b *observer) failed() <-chan error { return b.store.Failed() }
-
-func (b *observer) stop() { _ = errors.Join(b.store.Close(), b.dir.close()) }

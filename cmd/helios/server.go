@@ -19,7 +19,11 @@ func serverCommand() *cobra.Command {
 		Short: "Run one node: standalone, primary, standby or observer",
 		Long: `Run one node. Without --ha-mode it is a database of its own (standalone). A primary
 and its standbys form a shard; observers keep the control store that decides who is
-primary. Without --observers a primary keeps that store itself.`,
+primary, and nodes of a shard must name them (--observers).
+
+One observer is safe; three go on when one of them is lost. Several are told of one
+another: each gets the same list of --observers, in which its own --ha-bind stands. They
+talk to one another on the port after it. The list is fixed when they first start.`,
 		Example: `  helios server --data ./pg
   helios server --ha-mode observer --ha-bind 127.0.0.1:7000 --data ./observer
   helios server --ha-mode primary --ha-bind 127.0.0.1:5433 --observers 127.0.0.1:7000 --data ./a
@@ -39,7 +43,7 @@ primary. Without --observers a primary keeps that store itself.`,
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:5432", "address for SQL")
 	f.StringVar(&o.Native, "ha-bind", "127.0.0.1:5433", "address for other nodes: log stream, copies, control store")
 	f.StringVar(&o.Primary, "ha-primary", "", "where a standby first looks for its primary")
-	f.StringSliceVar(&o.Observers, "observers", nil, "addresses of the observers")
+	f.StringSliceVar(&o.Observers, "observers", nil, "addresses of all observers, the same everywhere")
 	f.StringVar(&o.SyncMode, "ha-sync-mode", os.Getenv("HA_SYNC_MODE"), "async, semi-sync, sync or quorum (default semi-sync)")
 	f.StringVar(&o.Failover, "failover", os.Getenv("HA_FAILOVER"), "auto or manual (default auto with three or more observers)")
 	f.StringVar(&o.Profile, "ha-profile", "default", "lease times: default (10 s) or fast (1.2 s)")
