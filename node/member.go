@@ -65,15 +65,16 @@ type member struct {
 	sqlAddr    string
 	nativeAddr string
 
-	current atomic.Pointer[cluster.Map]
-	serving atomic.Uint32 // term, 0 when not primary
-	changed chan struct{} // role or map
-	ctx     context.Context
-	cancel  context.CancelFunc
-	threads sync.WaitGroup
-	failed  chan error
-	started time.Time
-	copies  copiers
+	current    atomic.Pointer[cluster.Map]
+	serving    atomic.Uint32 // term, 0 when not primary
+	registered atomic.Bool   // in the control store, since this start
+	changed    chan struct{} // role or map
+	ctx        context.Context
+	cancel     context.CancelFunc
+	threads    sync.WaitGroup
+	failed     chan error
+	started    time.Time
+	copies     copiers
 
 	users      *forwarder // forwards what clients of this node write
 	forwardMu  sync.Mutex // held while forwarding is made
@@ -112,10 +113,47 @@ func startMember(ctx context.Context, o memberOptions) (m *member, err error) {
 		return m, errors.Join(err, sqlListener.Close(), nativeListener.Close())
 	}
 	m.run(sqlListener, nativeListener)
-	_, err = consensus.Register(ctx, o.store, consensus.Node{
+	if _, err := consensus.Register(ctx, o.store, consensus.Node{
 		ID: o.id, Shard: o.shard, SQL: m.sqlAddr, Native: m.nativeAddr, Weight: 100, Class: string(o.class),
-	})
-	return m, err
+	}); err != nil {
+		return m, err
+	}
+	if err := consensus.ClusterMap(o.store).RecordNode(ctx, o.shard, m.node()); err != nil {
+		return m, fmt.Errorf("cluster map: %w", err)
+	}
+	m.registered.Store(true)
+	m.wake() // a map may have come meanwhile
+	return m, nil
+}
+
+// node is this node as the cluster map has it.
+func (m *member) node() cluster.Node {
+	return cluster.Node{ID: m.o.id, SQL: m.sqlAddr, Native: m.nativeAddr}
+}
+
+// enlist has the map say where this node is: a map that was founded, or that got this shard,
+// after the node had registered was made by somebody who may not have known. A process that
+// took this node's name and registered later is left alone.
+func (m *member) enlist(ctx context.Context, current *cluster.Map) error {
+	s, ok := current.Shard(m.o.shard)
+	if !ok || !m.registered.Load() {
+		return nil
+	}
+	want := m.node()
+	if n, ok := s.Node(m.o.id); ok && n.SQL == want.SQL && n.Native == want.Native {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	r, _, err := consensus.Nodes(m.o.store).At(m.o.id).Load(ctx)
+	if err != nil {
+		return err
+	}
+	if r.SQL != want.SQL || r.Native != want.Native {
+		m.log.Warn("the node is registered elsewhere", "sql", r.SQL, "native", r.Native)
+		return nil
+	}
+	return consensus.ClusterMap(m.o.store).RecordNode(ctx, m.o.shard, want)
 }
 
 // build makes the parts and joins their seams.
@@ -291,10 +329,13 @@ func (m *member) rule(term uint32, led *uint32) error {
 	current := m.current.Load()
 	if term == 0 {
 		*led = 0
-		if current != nil {
-			return m.shard.Adopt(m.ctx, current)
+		if current == nil {
+			return nil
 		}
-		return nil
+		if err := m.shard.Adopt(m.ctx, current); err != nil {
+			return err
+		}
+		return m.enlist(m.ctx, current)
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, 10*time.Second)
 	defer cancel()
@@ -317,6 +358,9 @@ func (m *member) rule(term uint32, led *uint32) error {
 		return nil
 	}
 	if err := m.shard.Adopt(ctx, current); err != nil {
+		return err
+	}
+	if err := m.enlist(ctx, current); err != nil {
 		return err
 	}
 	if s, ok := current.Shard(m.o.shard); ok && (s.Term < term || s.Primary != m.o.id) {

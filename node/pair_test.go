@@ -1,0 +1,212 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/heliosdb/helios/auth"
+	"github.com/heliosdb/helios/cluster"
+	"github.com/heliosdb/helios/consensus"
+	"github.com/heliosdb/helios/ha"
+)
+
+const testPassword = "a password for tests"
+
+// pair is a shard of nodes in this process, with a router in front, over loopback and a
+// control store in memory.
+type pair struct {
+	t       *testing.T
+	store   *consensus.Fake
+	options memberOptions // of all nodes
+	dirs    map[string]string
+	nodes   map[string]*member
+	front   *front
+}
+
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	v, err := auth.NewVerifier(testPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{t: t, store: consensus.NewFake(), dirs: map[string]string{}, nodes: map[string]*member{}}
+	p.options = memberOptions{
+		world:   World{CacheBytes: 1 << 20, SegmentBytes: 1 << 20, Logger: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))},
+		cluster: "test", shard: 1, sql: "127.0.0.1:0", native: "127.0.0.1:0", auto: true,
+		mode: ha.SemiSync, class: ha.SemiSync, profile: ha.FastProfile,
+		database: "heliosdb", verifier: v.String(), secret: auth.NewPassword(), slots: 16,
+	}
+	t.Cleanup(func() {
+		if p.front != nil {
+			p.front.stop()
+		}
+		for _, m := range p.nodes {
+			m.stop()
+		}
+	})
+	return p
+}
+
+// testLog shows a node's log with the test that failed.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(b []byte) (int, error) {
+	l.t.Logf("%s", b[:len(b)-1])
+	return len(b), nil
+}
+
+// start starts a node, again in its directory if it has one; change alters its options.
+func (p *pair) start(id string, change ...func(*memberOptions)) *member {
+	p.t.Helper()
+	if p.dirs[id] == "" {
+		p.dirs[id] = p.t.TempDir()
+	}
+	p.store.Cut(id, consensus.Connected)
+	o := p.options
+	o.id, o.data, o.store = id, p.dirs[id], p.store.Client(id)
+	for _, f := range change {
+		f(&o)
+	}
+	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
+	defer cancel()
+	m, err := startMember(ctx, o)
+	if err != nil {
+		p.t.Fatalf("%s: %v", id, err)
+	}
+	p.nodes[id] = m
+	return m
+}
+
+// first may be the first primary of its shard.
+func first(o *memberOptions) { o.first = true }
+
+// kill ends a node that cannot tell anybody.
+func (p *pair) kill(id string) {
+	p.store.Cut(id, consensus.CutOff)
+	p.nodes[id].stop()
+	delete(p.nodes, id)
+}
+
+// route starts the router; the nodes that run found the cluster.
+func (p *pair) route() *pgx.Conn {
+	p.t.Helper()
+	s := cluster.Shard{ID: 1, Weight: 100}
+	for _, m := range p.nodes {
+		s.Nodes = append(s.Nodes, cluster.Node{ID: m.o.id, SQL: m.sqlAddr, Native: m.nativeAddr})
+	}
+	founding, err := firstMap("test", p.options.slots, []cluster.Shard{s})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	defer cancel()
+	p.front, err = startFront(ctx, frontOptions{
+		world: p.options.world, id: "router", listen: "127.0.0.1:0", store: p.store.Client("router"), database: "heliosdb",
+		secret: p.options.secret, first: founding, limits: cluster.DefaultLimits,
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.connect(p.front.addr)
+}
+
+func (p *pair) connect(addr string) *pgx.Conn {
+	p.t.Helper()
+	conn, err := pgx.Connect(p.t.Context(), fmt.Sprintf("postgres://helios:%s@%s/heliosdb", "a%20password%20for%20tests", addr))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { conn.Close(context.Background()) }) //nolint:errcheck // its node may be gone
+	return conn
+}
+
+// published waits until this standby, and no other, may be promoted.
+func (p *pair) published(primary, standby string) {
+	p.t.Helper()
+	eventually(p.t, "publication of "+standby, func() error {
+		members := p.nodes[primary].ha.Lease().Members
+		if len(members) != 1 || members[0].Node != standby {
+			return fmt.Errorf("the sync set is %v", members)
+		}
+		return nil
+	})
+}
+
+func mustExec(t *testing.T, conn *pgx.Conn, text string) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), text); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+// eventually waits until check is content.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestReplacedStandby: a standby that joined after the cluster was founded takes over like
+// any other, and clients of the router reach it.
+func TestReplacedStandby(t *testing.T) {
+	p := newPair(t)
+	p.start("s1a", first)
+	p.start("s1b")
+	conn := p.route()
+	mustExec(t, conn, "CREATE TABLE t (id int PRIMARY KEY)")
+	p.published("s1a", "s1b")
+	p.kill("s1b")
+	p.start("s1c")
+	p.published("s1a", "s1c")
+	mustExec(t, conn, "INSERT INTO t VALUES (1)")
+	p.kill("s1a")
+	eventually(t, "a write after the failover", func() error {
+		_, err := conn.Exec(t.Context(), "INSERT INTO t VALUES (2)")
+		return err
+	})
+	var n int
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM t").Scan(&n); n != 2 || err != nil {
+		t.Errorf("got %d rows, %v, want 2", n, err)
+	}
+	s, _ := p.front.current.Load().Shard(1)
+	if s.Primary != "s1c" {
+		t.Errorf("the map has primary %q, want s1c", s.Primary)
+	}
+}
+
+// TestOtherPorts: nodes that come back on other ports are found there, by each other and
+// by the router.
+func TestOtherPorts(t *testing.T) {
+	p := newPair(t)
+	p.start("s1a", first)
+	p.start("s1b")
+	conn := p.route()
+	mustExec(t, conn, "CREATE TABLE t (id int PRIMARY KEY)")
+	p.published("s1a", "s1b")
+	for i, id := range []string{"s1b", "s1a"} {
+		p.kill(id)
+		p.start(id, first) // on free ports
+		eventually(t, "a write after the restart of "+id, func() error {
+			_, err := conn.Exec(t.Context(), fmt.Sprintf("INSERT INTO t VALUES (%d) ON CONFLICT DO NOTHING", i))
+			return err
+		})
+	}
+	s, _ := p.front.current.Load().Shard(1)
+	standby := "s1b"
+	if s.Primary == standby {
+		standby = "s1a"
+	}
+	p.published(s.Primary, standby)
+}
