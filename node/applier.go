@@ -24,11 +24,13 @@ func (a *applier) Advance(commit wal.LSN, _ uint32) { a.Shard.Advance(commit) }
 // after a lossy promotion, and then a base copy is right.
 func (a *applier) Rewind(context.Context, wal.LSN) error { return errRewind }
 
-func (a *applier) SetRole(role ha.Role, _ uint32) {
-	if role != ha.Primary {
-		a.StepDown()
-		a.stepDown()
+func (a *applier) SetRole(role ha.Role, term uint32) {
+	if role == ha.Primary {
+		a.Permit(term)
+		return
 	}
+	a.StepDown()
+	a.stepDown()
 }
 
 func (a *applier) Lead(_ uint32, _ bool, ceiling uint64) uint64 {

@@ -13,11 +13,26 @@ import (
 	"github.com/heliosdb/helios/wal"
 )
 
-// Lead makes this node the shard's primary in a term whose TERM_START record is in the
-// log and committed. It returns when everything below is applied, the locks of prepared
-// transactions are taken again and the clock stands above what any predecessor can have
-// given or promised; from then on statements are served.
+// Permit lets this node lead in a term, until StepDown.
+func (s *Shard) Permit(term uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.permitted = term
+}
+
+// Lead makes this node the shard's primary in a term that it is permitted and whose
+// TERM_START record is in the log and committed. It returns when everything below is
+// applied, the locks of prepared transactions are taken again and the clock stands above
+// what any predecessor can have given or promised. Statements are served as soon as the
+// first two are done: when only the clock is missing, Lead fails and is to be called again,
+// which takes nothing from the transactions that are open by then.
+//
+// StepDown may come at any time. It takes the permission back, so that a Lead that is
+// still on its way leads no more.
 func (s *Shard) Lead(ctx context.Context, term uint32) error {
+	if now, leading := s.Leading(); leading && now == term {
+		return s.raiseCeiling(ctx)
+	}
 	if err := s.waitApplied(ctx, s.log.End()); err != nil {
 		return err
 	}
@@ -29,20 +44,30 @@ func (s *Shard) Lead(ctx context.Context, term uint32) error {
 		s.locks.Reset(errNotPrimary())
 		return err
 	}
-	s.mu.Lock()
-	err := s.loadMarks()
-	if err == nil {
-		s.mu.leading, s.mu.term = true, term
-		s.mu.draining = false // a switchover away from this node, terms ago, is over
-		s.announce()
-	}
-	s.mu.Unlock()
-	if err != nil {
+	if err := s.take(term); err != nil {
 		return err
 	}
 	s.logger.Info("primary", "shard", s.opts.ID, "term", term, "visible", s.store().Visible())
 	// The clock may have jumped over the ceiling that the old log allows.
 	return s.raiseCeiling(ctx)
+}
+
+// take is the moment from which statements are served.
+func (s *Shard) take(term uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.loadMarks()
+	if s.mu.permitted != term {
+		err = errNotPrimary()
+	}
+	if err != nil {
+		s.unlock()
+		return err
+	}
+	s.mu.leading, s.mu.term = true, term
+	s.mu.draining = false // a switchover away from this node, terms ago, is over
+	s.announce()
+	return nil
 }
 
 // Start makes a standalone shard primary: it claims the next term by itself.
@@ -55,6 +80,7 @@ func (s *Shard) Start(ctx context.Context) error {
 	if err := s.log.WaitFlushed(ctx, end); err != nil {
 		return err
 	}
+	s.Permit(term)
 	return s.Lead(ctx, term)
 }
 
@@ -102,11 +128,11 @@ func (s *Shard) loadMark(key, value []byte) error {
 func (s *Shard) StepDown() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.mu.permitted = 0
 	if !s.mu.leading {
 		return
 	}
 	s.mu.leading = false
-	s.locks.Reset(errNotPrimary())
 	for end, done := range s.mu.pending {
 		delete(s.mu.pending, end)
 		done(types.Errorf("40003", "the outcome of the statement is unknown: the node stopped being primary").
@@ -115,13 +141,19 @@ func (s *Shard) StepDown() {
 	s.mu.inflight = nil
 	clear(s.mu.deciding)
 	clear(s.mu.lost) // a node that leads again has new sessions
+	s.unlock()
+	s.announce()
+	s.logger.Info("stepped down", "shard", s.opts.ID, "term", s.mu.term)
+}
+
+// unlock takes all locks away; mu is held.
+func (s *Shard) unlock() {
+	s.locks.Reset(errNotPrimary())
 	for gid, p := range s.mu.prepared {
 		if p.locks = 0; p.time == 0 { // never applied
 			delete(s.mu.prepared, gid)
 		}
 	}
-	s.announce()
-	s.logger.Info("stepped down", "shard", s.opts.ID, "term", s.mu.term)
 }
 
 // serving returns an error unless this node is primary and its lease holds. It is asked

@@ -64,29 +64,30 @@ type Shard struct {
 
 	mu struct {
 		sync.Mutex
-		leading  bool
-		term     uint32
-		applied  wal.LSN
-		moved    chan struct{} // closed and replaced at every apply and change of role
-		inflight []flight      // appended and not yet applied, in log order
-		pending  map[wal.LSN]func(error)
-		units    *units
-		deciding map[string]struct{} // gids whose decision record is in flight
-		decided  map[string]decided
-		prepared map[string]*preparedTx
-		open     map[string]*Tx // by gid: what a coordinator may still commit here
-		flying   map[uint64]int // records of sessions that are not applied yet
-		lost     map[uint64]struct{}
-		recent   recent
-		marks    map[types.OID]int64
-		catalogs []*catalog.Catalog // ascending by version
-		adopted  uint64             // ownership version of the map adopted last
-		members  uint64             // and the version in which its set of shards changed last
-		closed   hlc.Timestamp
-		draining bool
-		active   int                      // transactions that are open
-		holds    map[string]hlc.Timestamp // what standbys read
-		err      error                    // why nothing is applied any more
+		leading   bool
+		term      uint32
+		permitted uint32 // the term in which this node may lead, 0 for none
+		applied   wal.LSN
+		moved     chan struct{} // closed and replaced at every apply and change of role
+		inflight  []flight      // appended and not yet applied, in log order
+		pending   map[wal.LSN]func(error)
+		units     *units
+		deciding  map[string]struct{} // gids whose decision record is in flight
+		decided   map[string]decided
+		prepared  map[string]*preparedTx
+		open      map[string]*Tx // by gid: what a coordinator may still commit here
+		flying    map[uint64]int // records of sessions that are not applied yet
+		lost      map[uint64]struct{}
+		recent    recent
+		marks     map[types.OID]int64
+		catalogs  []*catalog.Catalog // ascending by version
+		adopted   uint64             // ownership version of the map adopted last
+		members   uint64             // and the version in which its set of shards changed last
+		closed    hlc.Timestamp
+		draining  bool
+		active    int                      // transactions that are open
+		holds     map[string]hlc.Timestamp // what standbys read
+		err       error                    // why nothing is applied any more
 	}
 }
 
