@@ -54,8 +54,8 @@ func (a *applier) Closed() (closed uint64, lsn wal.LSN, horizon uint64) {
 	return uint64(c), end, uint64(h)
 }
 
-func (a *applier) SetClosed(closed uint64, lsn wal.LSN, _ uint64) {
-	a.Shard.SetClosed(hlc.Timestamp(closed), lsn)
+func (a *applier) SetClosed(closed uint64, lsn wal.LSN, horizon uint64) {
+	a.Shard.SetClosed(hlc.Timestamp(closed), lsn, hlc.Timestamp(horizon))
 }
 
 func (a *applier) OldestSnapshot() uint64 { return uint64(a.Shard.OldestSnapshot()) }

@@ -182,18 +182,22 @@ func (s *Shard) Closed() hlc.Timestamp {
 }
 
 // SetClosed notes the primary's promise on a standby; it counts once all that the
-// primary had sent is applied.
-func (s *Shard) SetClosed(closed hlc.Timestamp, sent wal.LSN) {
+// primary had sent is applied. The primary's garbage horizon counts at once.
+func (s *Shard) SetClosed(closed hlc.Timestamp, sent wal.LSN, horizon hlc.Timestamp) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.leading || s.mu.applied < sent {
+	if s.mu.leading {
+		return
+	}
+	s.mu.horizon = max(s.mu.horizon, horizon)
+	if s.mu.applied < sent {
 		return
 	}
 	s.mu.closed = max(s.mu.closed, closed)
 	s.announce()
 }
 
-// keep is the keeper.
+// keep is the keeper: what a primary has to see to, and on every node the clean-up.
 func (s *Shard) keep() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -204,14 +208,16 @@ func (s *Shard) keep() {
 		case <-s.ctx.Done():
 			return
 		}
-		if s.serving() != nil {
-			continue
+		if s.serving() == nil {
+			if s.opts.OnFlush == nil { // else replication sees to it
+				s.heartbeat()
+			}
+			s.settle()
 		}
-		if s.opts.OnFlush == nil { // else replication sees to it
-			s.heartbeat()
+		if time.Since(s.lastCollect) >= collectEvery {
+			s.lastCollect = time.Now()
+			s.collect()
 		}
-		s.settle()
-		s.collect()
 	}
 }
 
@@ -296,30 +302,47 @@ func (s *Shard) deliver(ctx context.Context, gid twophase.GID, d decided) {
 	}
 }
 
-// collect removes old versions behind the garbage horizon.
+// collect removes old versions behind the garbage horizon, and log that nobody needs. A
+// base copy must not replace the store meanwhile.
 func (s *Shard) collect() {
-	if time.Since(s.lastCollect) < collectEvery {
-		return
+	s.upkeep.Lock()
+	defer s.upkeep.Unlock()
+	if horizon := s.garbageHorizon(); horizon > 0 {
+		if _, err := s.store().GC(s.ctx, nil, nil, horizon); err != nil && s.ctx.Err() == nil {
+			s.logger.Warn("garbage collection", "err", err)
+		}
 	}
-	s.lastCollect = time.Now()
-	horizon := hlc.At(s.clock.Last().Millis()-horizonBehind, 0)
+	s.releaseLog()
+}
+
+// garbageHorizon is below what anyone reads: the primary chooses it, behind its clock and
+// the snapshots that its standbys hold; a standby takes the primary's as far as it has
+// applied the log. It is 0 when this node does not know, being a primary without a lease.
+func (s *Shard) garbageHorizon() hlc.Timestamp {
+	serving := s.serving() == nil
+	s.mu.Lock()
+	var horizon hlc.Timestamp
+	switch {
+	case serving:
+		horizon = hlc.At(s.clock.Last().Millis()-horizonBehind, 0)
+		for _, held := range s.mu.holds {
+			horizon = min(horizon, held)
+		}
+	case !s.mu.leading:
+		horizon = min(s.mu.horizon, s.Visible())
+	}
+	s.mu.Unlock()
 	if oldest, ok := s.store().OldestSnapshot(); ok {
 		horizon = min(horizon, oldest)
 	}
-	s.mu.Lock()
-	for _, held := range s.mu.holds {
-		horizon = min(horizon, held)
+	prepared, err := s.store().Prepared()
+	if err != nil {
+		return 0
 	}
-	s.mu.Unlock()
-	if prepared, err := s.store().Prepared(); err == nil {
-		for _, p := range prepared {
-			horizon = min(horizon, p.Time)
-		}
+	for _, p := range prepared {
+		horizon = min(horizon, p.Time)
 	}
-	if _, err := s.store().GC(s.ctx, nil, nil, horizon); err != nil && s.ctx.Err() == nil {
-		s.logger.Warn("garbage collection", "err", err)
-	}
-	s.releaseLog()
+	return horizon
 }
 
 // releaseLog lets go of log segments that a restart no longer needs. Replication keeps

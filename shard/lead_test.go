@@ -9,6 +9,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/heliosdb/helios/hlc"
+	"github.com/heliosdb/helios/storage"
 	"github.com/heliosdb/helios/txn"
 	"github.com/heliosdb/helios/types"
 	"github.com/heliosdb/helios/wal"
@@ -91,6 +93,65 @@ func TestLeadAgain(t *testing.T) {
 		}
 		if err := s.locks.Acquire(t.Context(), 8, "row", txn.Update, txn.NoWait, 0); types.CodeOf(err) != "55P03" {
 			t.Errorf("the lock of an open transaction is gone: %v", err)
+		}
+	})
+}
+
+// A standby removes what its primary removed, but nothing that it reads itself, and lets
+// go of the log that a restart does not need.
+func TestStandbyCleansUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, end := openReplicated(t, syncedRoot(t))
+		defer closeShard(t, s)
+		key, value := []byte{rowPrefix, 'k'}, make([]byte, 1000)
+		var times []hlc.Timestamp
+		for i := range 100 {
+			var b storage.Batch
+			b.Put(key, value)
+			times = append(times, hlc.At(int64(i+1)*1000, 0))
+			var err error
+			end, err = s.log.Append(1, wal.TypeTxn, 0, 0, func(wal.LSN) (uint64, []byte, error) { return uint64(times[i]), b.Encode(), nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Advance(end)
+		if err := s.waitApplied(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.store().Flush(); err != nil {
+			t.Fatal(err)
+		}
+		reads := func(at hlc.Timestamp) error {
+			sn := s.store().Snapshot(at, skipIntents)
+			defer sn.Close()
+			_, _, err := sn.Get(key)
+			return sqlError(err)
+		}
+		held := s.store().Snapshot(times[20], skipIntents)
+		s.SetClosed(times[99], end, times[50])
+		time.Sleep(collectEvery + 2*time.Second)
+		if got := s.store().Horizon(); got != times[20] {
+			t.Errorf("with an open snapshot the horizon is %v, want %v", got, times[20])
+		}
+		held.Close()
+		time.Sleep(collectEvery + 2*time.Second)
+		if got := s.store().Horizon(); got != times[50] {
+			t.Errorf("the horizon is %v, want the primary's, %v", got, times[50])
+		}
+		if err := reads(times[49]); types.CodeOf(err) != "72000" {
+			t.Errorf("a read below the horizon gave %v, want 72000", err)
+		}
+		if err := reads(times[50]); err != nil {
+			t.Errorf("a read at the horizon: %v", err)
+		}
+		if start := s.log.Start(); start == 0 {
+			t.Errorf("all of the log to %v is kept", end)
+		}
+		s.SetClosed(times[99], end, hlc.At(1e6, 0)) // ahead of what is applied here
+		time.Sleep(collectEvery + 2*time.Second)
+		if got := s.store().Horizon(); got != times[99] {
+			t.Errorf("the horizon is %v, above what is applied, %v", got, times[99])
 		}
 	})
 }

@@ -113,6 +113,8 @@ func (s *Shard) Import(ctx context.Context, at wal.LSN, all func(put func(key, v
 
 // swap puts a complete store in the place of the old one.
 func (s *Shard) swap(dir string, at wal.LSN) error {
+	s.upkeep.Lock()
+	defer s.upkeep.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fs, final := s.opts.FS, s.opts.FS.PathJoin(s.opts.Dir, "db")

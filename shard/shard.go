@@ -37,8 +37,8 @@ import (
 
 // Shard is one node's copy of a shard. Its methods may be called by many goroutines.
 //
-// Threads: the applier applies committed records; the keeper, on a primary, logs
-// heartbeats, collects garbage and settles transactions that their coordinator left.
+// Threads: the applier applies committed records; the keeper collects garbage, releases
+// log and, on a primary, logs heartbeats and settles transactions that their coordinator left.
 // Open starts both, Close waits for both.
 //
 // Locks: the log latch before mu; no log call while mu is held.
@@ -59,8 +59,9 @@ type Shard struct {
 	txids     atomic.Uint64
 	counters  counters
 
-	lastCollect time.Time // the keeper's
-	tables      sync.Map  // *catalog.Relation → *table
+	lastCollect time.Time  // the keeper's
+	upkeep      sync.Mutex // clean-up, or a new store in the place of the old one; before mu
+	tables      sync.Map   // *catalog.Relation → *table
 
 	mu struct {
 		sync.Mutex
@@ -84,6 +85,7 @@ type Shard struct {
 		adopted   uint64             // ownership version of the map adopted last
 		members   uint64             // and the version in which its set of shards changed last
 		closed    hlc.Timestamp
+		horizon   hlc.Timestamp // the primary's for garbage, as a standby heard of it
 		draining  bool
 		active    int                      // transactions that are open
 		holds     map[string]hlc.Timestamp // what standbys read
