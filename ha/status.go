@@ -137,6 +137,26 @@ func port(address string) int {
 	return p
 }
 
+// Retain returns below which LSN no standby needs this node's log, as far as it is
+// primary: a standby that has followed it goes on where it was, though it is away now.
+// Nothing is known of a published one that was not heard of in this term: all is kept.
+func (n *Node) Retain() wal.LSN {
+	lowest := n.opts.Log.End()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.mu.core
+	if c.role != Primary {
+		return lowest
+	}
+	for _, p := range c.primary.progress {
+		lowest = min(lowest, p.flush)
+	}
+	for _, m := range c.lease.Members {
+		lowest = min(lowest, c.flushOf(m))
+	}
+	return lowest
+}
+
 // Standbys describes all standbys of the shard, as far as this node is primary.
 func (n *Node) Standbys() []StandbyStatus {
 	end := n.opts.Log.End()

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/heliosdb/helios/ha"
 	"github.com/heliosdb/helios/hlc"
@@ -14,6 +15,7 @@ type applier struct {
 	*shard.Shard
 	serve    func(term uint32) // the term has begun for good
 	stepDown func()
+	retained *retention
 }
 
 var _ ha.Applier = (*applier)(nil)
@@ -40,7 +42,13 @@ func (a *applier) Lead(_ uint32, _ bool, ceiling uint64) uint64 {
 func (a *applier) Serve(term uint32) { a.serve(term) }
 
 func (a *applier) Export(ctx context.Context, begin func(wal.LSN) error, put func(key, value []byte) error) error {
-	return a.Shard.Export(ctx, begin, put)
+	done := func() {}
+	defer func() { done() }()
+	keep := func(at wal.LSN) error {
+		done = a.retained.open(fmt.Sprintf("base copy %p", &done), at)
+		return begin(at)
+	}
+	return a.Shard.Export(ctx, keep, put)
 }
 
 func (a *applier) Import(ctx context.Context, at wal.LSN, all func(put func(key, value []byte) error) error) error {

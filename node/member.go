@@ -75,6 +75,8 @@ type member struct {
 	failed     chan error
 	started    time.Time
 	copies     copiers
+	retained   *retention
+	built      chan struct{} // closed when all parts are there
 
 	users      *forwarder // forwards what clients of this node write
 	forwardMu  sync.Mutex // held while forwarding is made
@@ -87,7 +89,7 @@ func startMember(ctx context.Context, o memberOptions) (m *member, err error) {
 	o.world = o.world.withDefaults()
 	m = &member{
 		o: o, log: o.world.Logger.With("node", o.id), changed: make(chan struct{}, 1),
-		failed: make(chan error, 4), started: time.Now(),
+		failed: make(chan error, 4), started: time.Now(), built: make(chan struct{}), retained: newRetention(time.Now),
 	}
 	m.copies.running = map[string]*copier{}
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -176,7 +178,7 @@ func (m *member) build() error {
 		OnFlush:   bell.Flushed,
 		OnApply:   bell.Ring,
 		Fatal:     m.fail,
-		Relations: admin.Relations(), Undo: m.undo,
+		Relations: admin.Relations(), Undo: m.undo, Hold: m.hold,
 	})
 	if err != nil {
 		return err
@@ -185,7 +187,7 @@ func (m *member) build() error {
 		Cluster: o.cluster, Shard: o.shard, Address: m.nativeAddr,
 		Rules: ha.Rules{Node: o.id, Mode: o.mode, Class: o.class, Auto: o.auto, Bootstrap: o.first, Profile: o.profile},
 		Log:   m.shard.Log(), FS: o.world.FS, Dir: o.data, Bell: bell,
-		Applier:   &applier{Shard: m.shard, serve: m.serve, stepDown: m.stepDown},
+		Applier:   &applier{Shard: m.shard, serve: m.serve, stepDown: m.stepDown, retained: m.retained},
 		Authority: consensus.Lease[ha.Lease](o.store, o.shard),
 		Dial:      dialOptions(o.world), Now: o.world.Now, Logger: m.log,
 	})
@@ -222,6 +224,7 @@ func (m *member) build() error {
 	if err != nil {
 		return err
 	}
+	close(m.built)
 	m.grpc = grpc.NewServer()
 	m.ha.Register(m.grpc)
 	rpc.RegisterReshardServer(m.grpc, &donor{m: m})

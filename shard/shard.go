@@ -120,7 +120,7 @@ type Options struct {
 	OnApply func()
 	// Relations are virtual relations that the node adds to every catalog.
 	Relations []*catalog.Relation
-	// Hold tells below which LSN standbys no longer need the log; nil: nobody needs it.
+	// Hold tells below which LSN others no longer need the log; nil: nobody needs it.
 	Hold func() wal.LSN
 	// Fatal is told once that the log or the store failed: the process must end.
 	Fatal func(error)
