@@ -118,13 +118,18 @@ func (v *mover) copy(ctx context.Context, job *reshard.Job, m *reshard.Move, uni
 	if err != nil {
 		return err
 	}
-	for {
+	for tries := 1; ; tries++ {
 		s, err := v.status(ctx, job, m)
 		if err != nil {
 			return err
 		}
 		if s.state == "following" {
 			return nil
+		}
+		if tries%50 == 0 { // a copy may take minutes: look whether it is wanted still
+			if now, _, err := v.f.jobDoc(job.ID).Load(ctx); err == nil && now.Abort && !job.Abort {
+				return errors.New("the job is to be aborted")
+			}
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err

@@ -20,6 +20,7 @@ package reshard
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/heliosdb/helios/cluster"
@@ -99,6 +100,11 @@ func Decode(b []byte) (*Job, error) {
 		return nil, fmt.Errorf("the stored reshard job is damaged: %w", err)
 	}
 	return &j, nil
+}
+
+// begun tells whether any move has.
+func (j *Job) begun() bool {
+	return slices.ContainsFunc(j.Moves, func(m Move) bool { return m.State != Planned && m.State != Aborted })
 }
 
 // Progress sums the moves up.
