@@ -77,6 +77,7 @@ type member struct {
 	copies     copiers
 	retained   *retention
 	built      chan struct{} // closed when all parts are there
+	running    bool          // the threads were started
 
 	users      *forwarder // forwards what clients of this node write
 	forwardMu  sync.Mutex // held while forwarding is made
@@ -233,6 +234,7 @@ func (m *member) build() error {
 
 // run starts the threads.
 func (m *member) run(sqlListener, nativeListener net.Listener) {
+	m.running = true
 	m.threads.Go(func() {
 		if err := m.grpc.Serve(nativeListener); err != nil && m.ctx.Err() == nil {
 			m.fail(fmt.Errorf("replication port: %w", err))
@@ -396,8 +398,33 @@ func (m *member) fail(err error) {
 	}
 }
 
-// stop ends the node: sessions first, then replication, then the store.
+// stopDrain is how long a primary that stops waits for transactions that are open, and
+// stopLimit how long for the control store.
+const (
+	stopDrain = 500 * time.Millisecond
+	stopLimit = 2 * time.Second
+)
+
+// handOver lets a primary that is stopped give its lease away: a standby need not wait
+// until it has run out.
+func (m *member) handOver() {
+	if _, leading := m.shard.Leading(); leading {
+		ctx, cancel := context.WithTimeout(m.ctx, stopDrain)
+		_ = m.shard.Drain(ctx) // what is open still fails, as in any failover
+		cancel()
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, stopLimit)
+	defer cancel()
+	if err := m.ha.Stop(ctx); err != nil && m.ctx.Err() == nil {
+		m.log.Warn("the lease was not released: a standby waits until it has run out", "err", err)
+	}
+}
+
+// stop ends the node: its role first, then sessions, replication, and the store.
 func (m *member) stop() {
+	if m.running {
+		m.handOver()
+	}
 	m.cancel()
 	m.stopCopies()
 	if m.wire != nil {

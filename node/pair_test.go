@@ -210,3 +210,32 @@ func TestOtherPorts(t *testing.T) {
 	}
 	p.published(s.Primary, standby)
 }
+
+// TestPlannedStop: a primary that is stopped hands its lease over, so that its standby need
+// not wait until it has run out; and comes back at once when it has no standby.
+func TestPlannedStop(t *testing.T) {
+	p := newPair(t)
+	p.options.profile = ha.DefaultProfile
+	p.start("s1a", first)
+	p.start("s1b")
+	conn := p.route()
+	mustExec(t, conn, "CREATE TABLE t (id int PRIMARY KEY)")
+	p.published("s1a", "s1b")
+	idle := p.connect(p.front.addr)
+	mustExec(t, idle, "BEGIN")
+	mustExec(t, idle, "INSERT INTO t VALUES (0)")
+	for round, id := range []string{"s1a", "s1b"} {
+		began := time.Now()
+		p.nodes[id].stop()
+		delete(p.nodes, id)
+		if id == "s1b" { // the last one
+			p.start(id)
+		}
+		mustExec(t, conn, fmt.Sprintf("INSERT INTO t VALUES (%d)", round+1))
+		if took := time.Since(began); took > ha.DefaultProfile.TTL/2 {
+			t.Errorf("the planned stop of %s cost %v", id, took)
+		} else {
+			t.Logf("the planned stop of %s cost %v", id, took)
+		}
+	}
+}

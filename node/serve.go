@@ -202,10 +202,8 @@ func (o ServerOptions) memberOptions(w World) (memberOptions, error) {
 		return m, fmt.Errorf("--ha-profile: %w", err)
 	}
 	switch o.Failover {
-	case "auto":
+	case "", "auto":
 		m.auto = true
-	case "":
-		m.auto = len(o.Observers) >= 3
 	case "manual":
 	default:
 		return m, fmt.Errorf("--failover %q: auto or manual", o.Failover)

@@ -45,7 +45,7 @@ talk to one another on the port after it. The list is fixed when they first star
 	f.StringVar(&o.Primary, "ha-primary", "", "where a standby first looks for its primary")
 	f.StringSliceVar(&o.Observers, "observers", nil, "addresses of all observers, the same everywhere")
 	f.StringVar(&o.SyncMode, "ha-sync-mode", os.Getenv("HA_SYNC_MODE"), "async, semi-sync, sync or quorum (default semi-sync)")
-	f.StringVar(&o.Failover, "failover", os.Getenv("HA_FAILOVER"), "auto or manual (default auto with three or more observers)")
+	f.StringVar(&o.Failover, "failover", os.Getenv("HA_FAILOVER"), "auto: a published standby takes over when its primary is gone; manual: only the primary itself comes back (default auto)")
 	f.StringVar(&o.Profile, "ha-profile", "default", "lease times: default (10 s) or fast (1.2 s)")
 	f.StringVar(&o.NodeID, "node-id", "", "name of the node (default: host name and port)")
 	f.StringVar(&o.Cluster, "cluster", "helios", "name of the cluster")
