@@ -45,6 +45,7 @@ type memberOptions struct {
 	profile     ha.Profile
 	database    string
 	verifier    string // of user helios, for the first start of the cluster
+	founded     func() // told once if that start took the verifier of this node; nil: nobody asks
 	secret      string
 	slots       int
 }
@@ -383,12 +384,18 @@ type firstStart struct {
 }
 
 func (m *member) firstStart(ctx context.Context) (firstStart, error) {
-	return consensus.At[firstStart](m.o.store, "bootstrap").Update(ctx, func(f *firstStart) error {
+	first, err := consensus.At[firstStart](m.o.store, "bootstrap").Update(ctx, func(f *firstStart) error {
 		if f.Database == "" {
 			*f = firstStart{Database: m.o.database, Verifier: m.o.verifier}
 		}
 		return nil
 	})
+	// A verifier has a salt of its own: an equal one is this node's.
+	if tell := m.o.founded; err == nil && first.Verifier == m.o.verifier && tell != nil {
+		m.o.founded = nil
+		tell()
+	}
+	return first, err
 }
 
 func (m *member) fail(err error) {

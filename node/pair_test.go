@@ -239,3 +239,41 @@ func TestPlannedStop(t *testing.T) {
 		}
 	}
 }
+
+// TestFounded: of all nodes that bring a password of their own, the one whose password has
+// become the cluster's is told so, once.
+func TestFounded(t *testing.T) {
+	p := newPair(t)
+	told := make(chan string, 10)
+	tell := func(id string) func(*memberOptions) {
+		return func(o *memberOptions) { o.founded = func() { told <- id } }
+	}
+	p.start("s1a", first, tell("s1a"))
+	p.start("s2a", first, tell("s2a"), func(o *memberOptions) {
+		var err error
+		o.shard = 2
+		if o.verifier, err = newVerifier("another"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for _, id := range []string{"s1a", "s2a"} {
+		if _, err := p.nodes[id].shard.WaitCatalog(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range len(told) - 1 {
+		t.Errorf("%s was told, too", <-told)
+	}
+	winner := <-told
+	p.nodes[winner].stop()
+	m := p.start(winner, tell(winner), func(o *memberOptions) { o.shard = p.nodes[winner].o.shard })
+	eventually(t, "the second start", func() error {
+		if _, leading := m.shard.Leading(); !leading {
+			return errBehind
+		}
+		return nil
+	})
+	if len(told) > 0 {
+		t.Error("the password was shown again at the second start")
+	}
+}

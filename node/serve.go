@@ -111,9 +111,14 @@ func (o ServerOptions) standalone(ctx context.Context, w World) error {
 	defer s.stop()
 	fmt.Fprintf(o.Out, "helios %s is ready on %s\n", o.Version, s.addr)
 	if first && drawn {
-		fmt.Fprintf(o.Out, "The password of user helios is %s: it is shown this once.\n", password)
+		o.show(password)
 	}
 	return waitFor(ctx, s.failed)
+}
+
+// show prints a password that was drawn, when it has become that of the cluster.
+func (o ServerOptions) show(password string) {
+	fmt.Fprintf(o.Out, "The password of user helios is %s: it is shown this once.\n", password)
 }
 
 // password reads the superuser's password, or draws one; it counts at the first start.
@@ -208,15 +213,30 @@ func (o ServerOptions) memberOptions(w World) (memberOptions, error) {
 	default:
 		return m, fmt.Errorf("--failover %q: auto or manual", o.Failover)
 	}
-	if m.secret, err = readSecret(o.SecretFile, "cluster secret"); err != nil {
-		return m, fmt.Errorf("--cluster-secret-file: %w", err)
+	if m.secret, err = clusterSecret(o.SecretFile); err != nil {
+		return m, err
 	}
-	password, _, err := o.password()
+	password, drawn, err := o.password()
 	if err != nil {
 		return m, err
 	}
+	if drawn {
+		m.founded = func() { o.show(password) }
+	}
 	m.verifier, err = newVerifier(password)
 	return m, err
+}
+
+// clusterSecret reads what nodes and routers know one another by.
+func clusterSecret(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("--cluster-secret-file is needed: a file that only its owner may read, with the secret that all nodes and routers of the cluster share")
+	}
+	secret, err := readSecret(path, "cluster secret")
+	if err != nil {
+		err = fmt.Errorf("--cluster-secret-file: %w", err)
+	}
+	return secret, err
 }
 
 // RouterOptions are the flags of "helios router".
@@ -246,9 +266,9 @@ func Router(ctx context.Context, o RouterOptions) error {
 	if len(file.Observers) == 0 {
 		return fmt.Errorf("%s: observers: a router needs the addresses of the observers", o.Config)
 	}
-	secret, err := readSecret(o.SecretFile, "cluster secret")
+	secret, err := clusterSecret(o.SecretFile)
 	if err != nil {
-		return fmt.Errorf("--cluster-secret-file: %w", err)
+		return err
 	}
 	first, err := firstMap(file.Cluster, file.Slots, file.Shards)
 	if err != nil {

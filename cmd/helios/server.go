@@ -25,9 +25,13 @@ One observer is safe; three go on when one of them is lost. Several are told of 
 another: each gets the same list of --observers, in which its own --ha-bind stands. They
 talk to one another on the port after it. The list is fixed when they first start.`,
 		Example: `  helios server --data ./pg
-  helios server --ha-mode observer --ha-bind 127.0.0.1:7000 --data ./observer
-  helios server --ha-mode primary --ha-bind 127.0.0.1:5433 --observers 127.0.0.1:7000 --data ./a
-  helios server --ha-mode standby --ha-primary 127.0.0.1:5433 --observers 127.0.0.1:7000 --data ./b --listen 127.0.0.1:5442 --ha-bind 127.0.0.1:5443`,
+
+  # a pair with one observer; the primary prints the password of user helios at its first start
+  (umask 077; head -c 24 /dev/urandom | base64 > ./secret)
+  helios server --ha-mode observer --ha-bind 127.0.0.1:7000 --data ./o
+  helios server --ha-mode primary --observers 127.0.0.1:7000 --cluster-secret-file ./secret --data ./a
+  helios server --ha-mode standby --observers 127.0.0.1:7000 --cluster-secret-file ./secret --data ./b \
+    --listen 127.0.0.1:5442 --ha-bind 127.0.0.1:5443 --ha-primary 127.0.0.1:5433`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := later.refuse(cmd); err != nil {
