@@ -112,8 +112,8 @@ func (m *Map) WithPrimary(shard ShardID, node string, term uint32, syncSet []str
 	})
 }
 
-// WithNode returns the next map in which a node of a shard has these addresses: a node
-// that is new there is added as a candidate, a known one keeps its role. Whoever had one of
+// WithNode returns the next map in which a node of a shard has these addresses and this
+// class: a node that is new there is added as a candidate, a known one keeps its role. Whoever had one of
 // the addresses before is not there any more and loses it. A map that says all of it
 // already is returned as it is.
 func (m *Map) WithNode(shard ShardID, node Node) (*Map, error) {

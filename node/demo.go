@@ -201,7 +201,7 @@ func (d *demo) startPair(ctx context.Context, id cluster.ShardID) (cluster.Shard
 			case <-m.ctx.Done():
 			}
 		}()
-		s.Nodes = append(s.Nodes, cluster.Node{ID: m.o.id, Role: cluster.Candidate, SQL: m.sqlAddr, Native: m.nativeAddr})
+		s.Nodes = append(s.Nodes, m.node())
 	}
 	return s, nil
 }

@@ -86,7 +86,7 @@ func (v *mover) introduce(ctx context.Context, id cluster.ShardID) error {
 	s := cluster.Shard{ID: id, Weight: defaultWeight, State: cluster.Joining}
 	for _, n := range nodes {
 		if n.Shard == id {
-			s.Nodes = append(s.Nodes, cluster.Node{ID: n.ID, Role: cluster.Candidate, SQL: n.SQL, Native: n.Native, HTTP: n.HTTP})
+			s.Nodes = append(s.Nodes, cluster.Node{ID: n.ID, Role: cluster.Candidate, SQL: n.SQL, Native: n.Native, HTTP: n.HTTP, Class: n.Class})
 		}
 	}
 	if len(s.Nodes) == 0 {

@@ -132,7 +132,7 @@ func startMember(ctx context.Context, o memberOptions) (m *member, err error) {
 
 // node is this node as the cluster map has it.
 func (m *member) node() cluster.Node {
-	return cluster.Node{ID: m.o.id, SQL: m.sqlAddr, Native: m.nativeAddr}
+	return cluster.Node{ID: m.o.id, SQL: m.sqlAddr, Native: m.nativeAddr, Class: string(m.o.class)}
 }
 
 // enlist has the map say where this node is: a map that was founded, or that got this shard,
@@ -144,7 +144,7 @@ func (m *member) enlist(ctx context.Context, current *cluster.Map) error {
 		return nil
 	}
 	want := m.node()
-	if n, ok := s.Node(m.o.id); ok && n.SQL == want.SQL && n.Native == want.Native {
+	if n, ok := s.Node(m.o.id); ok && n.SQL == want.SQL && n.Native == want.Native && n.Class == want.Class {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -470,7 +470,11 @@ func peersOf(m *cluster.Map, id cluster.ShardID) []ha.Peer {
 	}
 	var out []ha.Peer
 	for _, n := range s.Nodes {
-		out = append(out, ha.Peer{Node: n.ID, Address: n.Native, Class: ha.SemiSync})
+		class := ha.Mode(n.Class)
+		if class == "" { // it has not said yet: count it, so that no commit waits for too few
+			class = ha.SemiSync
+		}
+		out = append(out, ha.Peer{Node: n.ID, Address: n.Native, Class: class})
 	}
 	return out
 }

@@ -277,3 +277,41 @@ func TestFounded(t *testing.T) {
 		t.Error("the password was shown again at the second start")
 	}
 }
+
+// TestPeersOf: nodes are told of each other with the class that each has declared.
+func TestPeersOf(t *testing.T) {
+	p := newPair(t)
+	p.start("s1a", first, func(o *memberOptions) { o.mode = ha.Quorum })
+	p.start("s1b", func(o *memberOptions) { o.class = ha.Async })
+	p.start("s1c", func(o *memberOptions) { o.class = ha.Sync })
+	conn := p.route() // founds the cluster without classes, as a cluster file does
+	want := map[string]ha.Mode{"s1a": ha.SemiSync, "s1b": ha.Async, "s1c": ha.Sync}
+	eventually(t, "the classes in the map", func() error {
+		current := p.nodes["s1a"].current.Load()
+		if current == nil {
+			return errBehind
+		}
+		for _, peer := range peersOf(current, 1) {
+			if peer.Class != want[peer.Node] {
+				return fmt.Errorf("%s has class %s, want %s", peer.Node, peer.Class, want[peer.Node])
+			}
+		}
+		return nil
+	})
+	rows, err := conn.Query(t.Context(), "SELECT node_id, sync_mode FROM helios.cluster_nodes WHERE role = 'standby'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var id, class string
+		if err := rows.Scan(&id, &class); err != nil {
+			t.Fatal(err)
+		}
+		if class != string(want[id]) {
+			t.Errorf("the view shows %s as %s, want %s", id, class, want[id])
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Error(err)
+	}
+}
