@@ -2,12 +2,14 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/heliosdb/helios/auth"
 	"github.com/heliosdb/helios/cluster"
@@ -313,5 +315,48 @@ func TestPeersOf(t *testing.T) {
 	}
 	if err := rows.Err(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReadOnlyOnStandby: a read-only transaction on a standby reads, at the primary where
+// the replica will not do, and changes nothing.
+func TestReadOnlyOnStandby(t *testing.T) {
+	p := newPair(t)
+	p.start("s1a", first)
+	b := p.start("s1b")
+	mustExec(t, p.route(), "CREATE TABLE t (id int PRIMARY KEY)")
+	p.published("s1a", "s1b")
+	var conn *pgx.Conn
+	eventually(t, "a write through the standby", func() (err error) {
+		if conn == nil {
+			conn = p.connect(b.sqlAddr)
+		}
+		_, err = conn.Exec(t.Context(), "INSERT INTO t VALUES (1)")
+		return err
+	})
+	for text, code := range map[string]string{
+		"SELECT count(*) FROM t":                       "",
+		"SELECT id, random() FROM t":                   "", // volatile: forwarded
+		"SAVEPOINT s; SELECT id FROM t":                "",
+		"SELECT random(); SELECT count(*) FROM t":      "",
+		"INSERT INTO t VALUES (2)":                     "25006",
+		"SELECT random(); DELETE FROM t":               "25006",
+		"CREATE TABLE u (id int)":                      "25006",
+		"LOCK TABLE t IN EXCLUSIVE MODE":               "25006",
+		"COPY t FROM STDIN":                            "25006",
+		"SELECT id FROM t FOR UPDATE":                  "25006",
+		"SELECT random(); SELECT id FROM t FOR UPDATE": "25006",
+	} {
+		_, err := conn.PgConn().Exec(t.Context(), "BEGIN READ ONLY; "+text).ReadAll()
+		got := ""
+		if e := (*pgconn.PgError)(nil); errors.As(err, &e) {
+			got = e.Code
+		} else if err != nil {
+			got = err.Error()
+		}
+		if got != code {
+			t.Errorf("%s: got %q, want %q", text, got, code)
+		}
+		mustExec(t, conn, "ROLLBACK")
 	}
 }
