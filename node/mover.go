@@ -220,7 +220,7 @@ func (v *mover) seal(ctx context.Context, m *reshard.Move, units string) (reshar
 		}
 		m.Epochs = append(m.Epochs, o.Epoch)
 	}
-	m.PauseMS = time.Now().UnixMilli()
+	m.Sealed = time.Now().UTC()
 	_, err = v.one(ctx, m.From, "SELECT helios.seal($1)", units)
 	return event(reshard.IsSealed), err
 }
@@ -285,7 +285,7 @@ func (v *mover) flip(ctx context.Context, m *reshard.Move, floor hlc.Timestamp) 
 		})
 	})
 	if err == nil && kind == reshard.FlipDone {
-		m.PauseMS = max(0, time.Now().UnixMilli()-m.PauseMS)
+		m.PauseMS = max(1, time.Since(m.Sealed).Milliseconds())
 	}
 	return event(kind), err
 }

@@ -79,7 +79,8 @@ type Move struct {
 	Floor   hlc.Timestamp   `json:"floor,omitempty"` // of the reads-off record
 	Rows    int64           `json:"rows"`
 	Bytes   int64           `json:"bytes"`
-	PauseMS int64           `json:"pause_ms"` // from seal to flip, the last try
+	PauseMS int64           `json:"pause_ms"`           // from seal to flip; 0 before the flip
+	Sealed  time.Time       `json:"sealed_at,omitzero"` // the last try, before the source sealed
 	Retries int             `json:"retries"`
 	Error   string          `json:"error,omitempty"`
 }
