@@ -196,8 +196,10 @@ func (m *member) build() error {
 	if err != nil {
 		return err
 	}
+	history := &admin.History{}
+	m.ha.OnFailover(history.Add)
 	views := &admin.NodeViews{
-		ID: o.id, Shard: o.shard, SQL: m.sqlAddr, Native: m.nativeAddr, HA: m.ha, DB: m.shard,
+		ID: o.id, Shard: o.shard, SQL: m.sqlAddr, Native: m.nativeAddr, HA: m.ha, DB: m.shard, History: history,
 		Map: m.current.Load, Jobs: func(ctx context.Context) ([]reshard.Job, error) { return loadJobs(ctx, o.store) }, Started: m.started,
 	}
 	m.engine = shard.NewEngine(m.shard, shard.EngineOptions{

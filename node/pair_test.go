@@ -360,3 +360,24 @@ func TestReadOnlyOnStandby(t *testing.T) {
 		mustExec(t, conn, "ROLLBACK")
 	}
 }
+
+// TestFailoverHistory: every node remembers the failovers that it has seen.
+func TestFailoverHistory(t *testing.T) {
+	p := newPair(t)
+	p.start("s1a", first)
+	p.start("s1b")
+	conn := p.route()
+	mustExec(t, conn, "CREATE TABLE t (id int PRIMARY KEY)")
+	p.published("s1a", "s1b")
+	p.nodes["s1a"].stop()
+	delete(p.nodes, "s1a")
+	mustExec(t, conn, "INSERT INTO t VALUES (1)")
+	for _, addr := range []string{p.front.addr, p.nodes["s1b"].sqlAddr} {
+		var from, to string
+		var planned bool
+		row := p.connect(addr).QueryRow(t.Context(), "SELECT old_primary, new_primary, planned FROM helios.failover_history")
+		if err := row.Scan(&from, &to, &planned); err != nil || from != "s1a" || to != "s1b" || !planned {
+			t.Errorf("got %s to %s, planned %v, %v", from, to, planned, err)
+		}
+	}
+}
