@@ -96,7 +96,7 @@ func (n *Node) waitBackoff(attempt int) *string {
 // followOnce runs one stream until it breaks or the target changes. It reports
 // whether records came to flow.
 func (n *Node) followOnce(target string, attempt int) (next *string, established bool) {
-	peer := n.peer(target)
+	peer := n.leader(target)
 	n.log.Info(fmt.Sprintf("Attempting reconnection to primary (attempt %d)...", attempt), "primary", target, "address", peer.Address)
 	n.setFollower(func(f *followerState) { f.peer, f.state = peer, "connecting" })
 	ctx, cancel := context.WithCancel(n.ctx)

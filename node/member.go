@@ -39,7 +39,8 @@ type memberOptions struct {
 	sql, native string // addresses; port 0 takes a free one
 	data        string
 	store       consensus.Store
-	first       bool // may be the first primary of its shard
+	primary     string // address where the primary may be, until the map says so
+	first       bool   // may be the first primary of its shard
 	auto        bool
 	mode, class ha.Mode
 	profile     ha.Profile
@@ -186,7 +187,7 @@ func (m *member) build() error {
 		return err
 	}
 	m.ha, err = ha.NewNode(ha.Options{
-		Cluster: o.cluster, Shard: o.shard, Address: m.nativeAddr,
+		Cluster: o.cluster, Shard: o.shard, Address: m.nativeAddr, PrimaryHint: o.primary,
 		Rules: ha.Rules{Node: o.id, Mode: o.mode, Class: o.class, Auto: o.auto, Bootstrap: o.first, Profile: o.profile},
 		Log:   m.shard.Log(), FS: o.world.FS, Dir: o.data, Bell: bell,
 		Applier:   &applier{Shard: m.shard, serve: m.serve, stepDown: m.stepDown, retained: m.retained},

@@ -361,6 +361,15 @@ func TestReadOnlyOnStandby(t *testing.T) {
 	}
 }
 
+// TestPrimaryHint: a standby finds its primary where it was told to look, before there is a
+// cluster map that names addresses.
+func TestPrimaryHint(t *testing.T) {
+	p := newPair(t)
+	a := p.start("s1a", first)
+	p.start("s1b", func(o *memberOptions) { o.primary = a.nativeAddr })
+	p.published("s1a", "s1b")
+}
+
 // TestFailoverHistory: every node remembers the failovers that it has seen.
 func TestFailoverHistory(t *testing.T) {
 	p := newPair(t)

@@ -187,7 +187,7 @@ func slotCount(ctx context.Context, store consensus.Store) (int, error) {
 func (o ServerOptions) memberOptions(w World) (memberOptions, error) {
 	m := memberOptions{
 		world: w, id: o.NodeID, cluster: o.Cluster, shard: o.Shard, sql: o.Listen, native: o.Native, data: o.DataDir,
-		first: o.Mode == "primary", database: o.Database,
+		first: o.Mode == "primary", primary: o.Primary, database: o.Database,
 	}
 	if o.Shard == 0 {
 		return m, errors.New("--shard: shards are numbered from 1")

@@ -37,6 +37,9 @@ talk to one another on the port after it. The list is fixed when they first star
 			if err := later.refuse(cmd); err != nil {
 				return err
 			}
+			if err := refuseUnused(cmd, o.Mode); err != nil {
+				return err
+			}
 			o.Out = cmd.OutOrStdout()
 			return node.Server(cmd.Context(), o)
 		},
@@ -46,7 +49,7 @@ talk to one another on the port after it. The list is fixed when they first star
 	f.StringVar(&o.DataDir, "data", cmp.Or(os.Getenv("HELIOS_DATA_DIR"), "helios-data"), "data directory")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:5432", "address for SQL")
 	f.StringVar(&o.Native, "ha-bind", "127.0.0.1:5433", "address for other nodes: log stream, copies, control store")
-	f.StringVar(&o.Primary, "ha-primary", "", "where a standby first looks for its primary")
+	f.StringVar(&o.Primary, "ha-primary", "", "where a standby looks for its primary until the cluster map says")
 	f.StringSliceVar(&o.Observers, "observers", nil, "addresses of all observers, the same everywhere")
 	f.StringVar(&o.SyncMode, "ha-sync-mode", os.Getenv("HA_SYNC_MODE"), "async, semi-sync, sync or quorum (default semi-sync)")
 	f.StringVar(&o.Failover, "failover", os.Getenv("HA_FAILOVER"), "auto: a published standby takes over when its primary is gone; manual: only the primary itself comes back (default auto)")
@@ -82,6 +85,26 @@ func routerCommand() *cobra.Command {
 	f.StringVar(&o.LogLevel, "log-level", "info", "debug, info, warn or error")
 	_ = cmd.MarkFlagRequired("config")
 	return cmd
+}
+
+// refuseUnused names a flag that the node's mode has no use for: whoever gives one counts
+// on it.
+func refuseUnused(cmd *cobra.Command, mode string) error {
+	unused := map[string][]string{
+		"standalone": {"ha-bind", "ha-primary", "observers", "ha-sync-mode", "failover", "ha-profile", "shard", "cluster-secret-file"},
+		"observer":   {"listen", "ha-primary", "ha-sync-mode", "failover", "ha-profile", "shard", "database", "password-file", "cluster-secret-file"},
+		"primary":    {"ha-primary"},
+	}
+	for _, name := range unused[mode] {
+		if !cmd.Flags().Changed(name) {
+			continue
+		}
+		if !cmd.Flags().Changed("ha-mode") {
+			return fmt.Errorf("--%s: a node without --ha-mode is a database of its own and has no use for it", name)
+		}
+		return fmt.Errorf("--%s: a node with --ha-mode %s has no use for it", name, mode)
+	}
+	return nil
 }
 
 // laterFlags are flags of the documents that do nothing yet: giving one is an error that
