@@ -47,7 +47,7 @@ func describeMap(m *cluster.Map, registered []consensus.Node) []nodeInfo {
 		for _, s := range m.Shards {
 			for _, n := range s.Nodes {
 				out = append(out, nodeInfo{
-					id: n.ID, shard: s.ID, role: mapRole(s, n), term: s.Term, sql: n.SQL, native: n.Native, http: n.HTTP,
+					id: n.ID, shard: s.ID, role: mapRole(s, n), term: s.Term, mode: n.Class, sql: n.SQL, native: n.Native, http: n.HTTP,
 					leader: s.Primary == n.ID, published: slices.Contains(s.SyncSet, n.ID),
 				})
 			}
@@ -60,7 +60,7 @@ func describeMap(m *cluster.Map, registered []consensus.Node) []nodeInfo {
 			i = len(out) - 1
 		}
 		o := &out[i]
-		o.mode = n.Class
+		o.mode = either(n.Class, o.mode)
 		o.sql, o.native, o.http = either(n.SQL, o.sql), either(n.Native, o.native), either(n.HTTP, o.http)
 	}
 	return out

@@ -58,7 +58,7 @@ func (m *Map) entries() []entry {
 		add(fmt.Sprintf("%s term %d", cmp.Or(s.Primary, "nobody"), s.Term), "shard %d primary", s.ID)
 		add(strings.Join(s.SyncSet, " "), "shard %d sync set", s.ID)
 		for _, n := range s.Nodes {
-			add(fmt.Sprintf("%v%s%s%s", n.Role, prefixed(" sql ", n.SQL), prefixed(" native ", n.Native), prefixed(" http ", n.HTTP)),
+			add(fmt.Sprintf("%v%s%s%s%s", n.Role, prefixed(" class ", n.Class), prefixed(" sql ", n.SQL), prefixed(" native ", n.Native), prefixed(" http ", n.HTTP)),
 				"shard %d node %s", s.ID, n.ID)
 		}
 	}

@@ -112,6 +112,50 @@ func (m *Map) WithPrimary(shard ShardID, node string, term uint32, syncSet []str
 	})
 }
 
+// WithNode returns the next map in which a node of a shard has these addresses and this
+// class: a node that is new there is added as a candidate, a known one keeps its role. Whoever had one of
+// the addresses before is not there any more and loses it. A map that says all of it
+// already is returned as it is.
+func (m *Map) WithNode(shard ShardID, node Node) (*Map, error) {
+	s, ok := m.Shard(shard)
+	if !ok {
+		return nil, fmt.Errorf("%w: no shard %d", ErrInvalid, shard)
+	}
+	known, there := s.Node(node.ID)
+	if node.Role = known.Role; !there {
+		node.Role = Candidate
+	}
+	if there && known == node {
+		return m, nil
+	}
+	return m.Edit(func(next *Map) error {
+		for i := range next.Shards {
+			s := &next.Shards[i]
+			for j := range s.Nodes {
+				s.Nodes[j].yield(node)
+			}
+			if s.ID != shard {
+				continue
+			}
+			if j := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.ID == node.ID }); j >= 0 {
+				s.Nodes[j] = node
+			} else {
+				s.Nodes = append(s.Nodes, node)
+			}
+		}
+		return nil
+	})
+}
+
+// yield gives up the addresses that another node has now.
+func (n *Node) yield(to Node) {
+	for _, addr := range []*string{&n.SQL, &n.Native, &n.HTTP} {
+		if *addr != "" && (*addr == to.SQL || *addr == to.Native || *addr == to.HTTP) {
+			*addr = ""
+		}
+	}
+}
+
 // WithCells returns the next map with a table's cell owners; a set without
 // cells drops the table.
 func (m *Map) WithCells(table uint32, set CellSet) (*Map, error) {

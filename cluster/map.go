@@ -93,6 +93,9 @@ type Node struct {
 	SQL    string   `json:"sql"`              // host:port of pgwire
 	Native string   `json:"native,omitempty"` // host:port of gRPC
 	HTTP   string   `json:"http,omitempty"`   // host:port of health and metrics
+	// Class says for which commit rules the node's copy counts: async, semi-sync or sync.
+	// It is empty until the node itself has said so.
+	Class string `json:"class,omitempty"`
 }
 
 // New returns version 1 of a map: the shards, which become active, and the

@@ -190,6 +190,40 @@ func TestFailover(t *testing.T) {
 	}
 }
 
+// A node that joins a shard later can be promoted, and one that comes back is where it says.
+func TestWithNode(t *testing.T) {
+	m := sample(t)
+	moved := Node{ID: "db2", SQL: "db2:6432", Native: "db2:6433"}
+	fresh := Node{ID: "db5", SQL: "db2:5432", Native: "db5:5433"} // takes the port that db2 left
+	var err error
+	for _, n := range []Node{fresh, moved} {
+		if m, err = m.WithNode(1, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same, err := m.WithNode(1, Node{ID: "db2", SQL: "db2:6432", Native: "db2:6433", Role: Primary})
+	if err != nil || same != m {
+		t.Errorf("what is known already made version %d, %v", same.Version, err)
+	}
+	moved.Role = Standby // as it was
+	if n, _, _ := m.Node("db2"); n != moved {
+		t.Errorf("got %+v, want %+v", n, moved)
+	}
+	if m, err = m.WithPrimary(1, "db5", 2, nil); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := m.Shard(1)
+	if n, ok := s.PrimaryNode(); !ok || n.SQL != fresh.SQL || m.Ownership != sample(t).Ownership {
+		t.Errorf("the primary is %+v, ownership version %d", n, m.Ownership)
+	}
+	other := Node{ID: "db3", SQL: "db3:1", Native: "db3:2"}
+	for shard, n := range map[ShardID]Node{1: other, 9: other, 2: {ID: "DB 3"}} {
+		if _, err := m.WithNode(shard, n); !errors.Is(err, ErrInvalid) {
+			t.Errorf("shard %d, node %s: got %v", shard, n.ID, err)
+		}
+	}
+}
+
 func TestShards(t *testing.T) {
 	m, err := sample(t).WithShard(Shard{ID: 3, Weight: 50, Nodes: []Node{node("db5")}})
 	if err != nil {

@@ -117,6 +117,11 @@ func (n Node) validate() error {
 	if n.Role > Standby {
 		return fmt.Errorf("%w: node %q has role %v", ErrInvalid, n.ID, n.Role)
 	}
+	switch n.Class {
+	case "", "async", "semi-sync", "sync":
+	default:
+		return fmt.Errorf("%w: node %q has class %q", ErrInvalid, n.ID, n.Class)
+	}
 	for _, addr := range []string{n.SQL, n.Native, n.HTTP} {
 		if addr == "" {
 			continue

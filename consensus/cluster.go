@@ -112,6 +112,22 @@ func (m Map) RecordPrimary(ctx context.Context, shard cluster.ShardID, node stri
 	})
 }
 
+// RecordNode notes in the map where a node of a shard is reached, and adds a node that is
+// new to the shard. Without a map, or before the shard stands in it, it does nothing: what
+// enters the shard there takes its nodes from the registrations.
+func (m Map) RecordNode(ctx context.Context, shard cluster.ShardID, node cluster.Node) error {
+	_, err := m.Edit(ctx, func(now *cluster.Map) (*cluster.Map, error) {
+		if _, ok := now.Shard(shard); !ok {
+			return now, nil
+		}
+		return now.WithNode(shard, node)
+	})
+	if errors.Is(err, ErrNoMap) {
+		return nil
+	}
+	return err
+}
+
 // Watch calls fn with the map whenever it changed, first with the one there is,
 // until ctx ends.
 func (m Map) Watch(ctx context.Context, fn func(*cluster.Map)) error {

@@ -41,7 +41,8 @@ func (c *Core) mayStand() bool {
 	case c.rev == 0:
 		return c.fresh() || c.wish != nil && c.wish.allowLoss
 	case c.lease.Released:
-		mine := c.lease.Target == c.rules.Node || c.lease.Target == "" && c.rules.Auto && c.lease.member(c.me())
+		anyone := c.lease.Target == "" // it was stopped: its standbys may, and it itself when it is back
+		mine := c.lease.Target == c.rules.Node || anyone && (c.holder() || c.rules.Auto && c.lease.member(c.me()))
 		return mine || c.wish != nil || c.lapsed() && (c.rules.Auto || c.holder())
 	case c.holder():
 		return true // it lost the role or was restarted; nobody else has it yet

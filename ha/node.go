@@ -24,6 +24,8 @@ type Options struct {
 	Rules   Rules  // Incarnation is filled in
 	Address string // host:port where this node serves Replication
 	Peers   []Peer // the shard's nodes as far as known
+	// PrimaryHint is host:port where a primary whose address is not known may be found.
+	PrimaryHint string
 
 	Log       *wal.Log // its OnFlush is Bell.Flushed
 	FS        vfs.FS   // vfs.Default if nil
@@ -336,6 +338,15 @@ func (n *Node) peer(name string) Peer {
 		}
 	}
 	return Peer{Node: name}
+}
+
+// leader is the primary of a name, with the address where it is or may be.
+func (n *Node) leader(name string) Peer {
+	p := n.peer(name)
+	if p.Address == "" {
+		p.Address = n.opts.PrimaryHint
+	}
+	return p
 }
 
 // OnFailover lets hook be called once for every change of primary, one call

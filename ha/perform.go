@@ -125,7 +125,7 @@ func (n *Node) write(e writeRecords) {
 	case err != nil:
 		n.fail(fmt.Errorf("ha: write the log: %w", err))
 	default:
-		n.metrics.received(len(e.records), time.Now())
+		n.metrics.replicated(e.records, time.Now())
 	}
 }
 

@@ -20,6 +20,7 @@ type followerState struct {
 	connectedAt time.Time
 	heard       time.Time
 	end         wal.LSN // of the primary's log
+	established bool    // some stream was
 	reconnects  uint64
 }
 
@@ -46,7 +47,9 @@ func (n *Node) follower() {
 	target, attempt := "", 0
 	for {
 		if target == "" {
-			n.setFollower(func(f *followerState) { *f = followerState{state: "disconnected", reconnects: f.reconnects} })
+			n.setFollower(func(f *followerState) {
+				*f = followerState{state: "disconnected", established: f.established, reconnects: f.reconnects}
+			})
 			select {
 			case target = <-n.targets:
 				attempt = 0
@@ -93,7 +96,7 @@ func (n *Node) waitBackoff(attempt int) *string {
 // followOnce runs one stream until it breaks or the target changes. It reports
 // whether records came to flow.
 func (n *Node) followOnce(target string, attempt int) (next *string, established bool) {
-	peer := n.peer(target)
+	peer := n.leader(target)
 	n.log.Info(fmt.Sprintf("Attempting reconnection to primary (attempt %d)...", attempt), "primary", target, "address", peer.Address)
 	n.setFollower(func(f *followerState) { f.peer, f.state = peer, "connecting" })
 	ctx, cancel := context.WithCancel(n.ctx)
@@ -120,7 +123,6 @@ func (n *Node) followOnce(target string, attempt int) (next *string, established
 		if err != nil && next == nil && !established {
 			f.state = "error"
 		}
-		f.reconnects++
 	})
 	return next, established
 }
@@ -201,7 +203,12 @@ func (r *receiver) take(m *rpc.PrimaryMessage) {
 		if reply.GetVerdict() == rpc.HelloReply_OK && !r.established {
 			r.established = true
 			n.log.Info("Streaming replication established", "primary", r.peer, "lsn", wal.LSN(reply.GetLsn()))
-			n.setFollower(func(f *followerState) { f.state = "streaming" })
+			n.setFollower(func(f *followerState) {
+				if f.established {
+					f.reconnects++
+				}
+				f.state, f.established = "streaming", true
+			})
 		}
 		n.post(helloReplied{r.peer, r.id, term, verdict(reply.GetVerdict()), wal.LSN(reply.GetLsn())})
 	case *rpc.PrimaryMessage_Append:

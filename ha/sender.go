@@ -209,7 +209,7 @@ func (s *sender) runFrom(ctx context.Context, from startSending) (err error) {
 		if err != nil {
 			return err
 		}
-		s.node.metrics.sent(len(records), time.Now())
+		s.node.metrics.replicated(records, time.Now())
 	}
 }
 

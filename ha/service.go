@@ -162,7 +162,7 @@ func (n *Node) copyFrom(node string) {
 func (n *Node) fetchCopy(node string) (base wal.Base, err error) {
 	ctx, stop := context.WithCancel(n.ctx)
 	defer stop()
-	conn, err := n.dial(n.peer(node))
+	conn, err := n.dial(n.leader(node))
 	if err != nil {
 		return base, err
 	}

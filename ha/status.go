@@ -66,11 +66,11 @@ type PrimaryStatus struct {
 type Metrics struct {
 	WALWrites          uint64 // records
 	WALBytesWritten    uint64
-	RecordsReplicated  uint64 // batches sent or received
+	RecordsReplicated  uint64 // sent or received
 	BytesReplicated    uint64
 	HeartbeatsSent     uint64
 	HeartbeatsReceived uint64
-	ReconnectCount     uint64
+	ReconnectCount     uint64 // streams to a primary that were established after an earlier one
 	LastWALWrite       time.Time
 	LastReplication    time.Time
 }
@@ -80,15 +80,15 @@ type metrics struct {
 	lastReplication                   atomic.Int64
 }
 
-func (m *metrics) sent(bytes int, now time.Time) {
-	m.records.Add(1)
-	m.bytes.Add(uint64(bytes))
+// replicated counts what was sent to a standby or received from a primary.
+func (m *metrics) replicated(records []byte, now time.Time) {
+	m.records.Add(uint64(wal.CountRecords(records)))
+	m.bytes.Add(uint64(len(records)))
 	m.lastReplication.Store(now.UnixNano())
 }
 
-func (m *metrics) received(bytes int, now time.Time) { m.sent(bytes, now) }
-func (m *metrics) beatSent()                         { m.beatsOut.Add(1) }
-func (m *metrics) beatReceived()                     { m.beatsIn.Add(1) }
+func (m *metrics) beatSent()     { m.beatsOut.Add(1) }
+func (m *metrics) beatReceived() { m.beatsIn.Add(1) }
 
 // Term returns the fencing token: the highest term that this node obeys.
 func (n *Node) Term() uint32 {
@@ -135,6 +135,26 @@ func port(address string) int {
 		return 0
 	}
 	return p
+}
+
+// Retain returns below which LSN no standby needs this node's log, as far as it is
+// primary: a standby that has followed it goes on where it was, though it is away now.
+// Nothing is known of a published one that was not heard of in this term: all is kept.
+func (n *Node) Retain() wal.LSN {
+	lowest := n.opts.Log.End()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.mu.core
+	if c.role != Primary {
+		return lowest
+	}
+	for _, p := range c.primary.progress {
+		lowest = min(lowest, p.flush)
+	}
+	for _, m := range c.lease.Members {
+		lowest = min(lowest, c.flushOf(m))
+	}
+	return lowest
 }
 
 // Standbys describes all standbys of the shard, as far as this node is primary.

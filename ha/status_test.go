@@ -58,7 +58,7 @@ func TestViews(t *testing.T) {
 			t.Error("a primary has a primary")
 		}
 		m := a.node.Metrics()
-		if m.WALWrites < writes+10 || m.WALBytesWritten == 0 || m.RecordsReplicated == 0 || m.BytesReplicated == 0 || m.HeartbeatsSent == 0 ||
+		if m.WALWrites < writes+10 || m.WALBytesWritten == 0 || m.RecordsReplicated != m.WALWrites || m.RecordsReplicated != b.node.Metrics().RecordsReplicated || m.BytesReplicated == 0 || m.HeartbeatsSent == 0 ||
 			m.HeartbeatsReceived == 0 || m.ReconnectCount != 0 || m.LastWALWrite.IsZero() || m.LastReplication.IsZero() {
 			t.Errorf("metrics of the primary: %+v", m)
 		}
@@ -71,6 +71,7 @@ func TestViews(t *testing.T) {
 		c.state(a, "b", "streaming")
 		before := c.nodes["b"].node.Metrics().ReconnectCount
 		c.crash("a")
+		time.Sleep(5 * time.Second) // attempts that fail do not count
 		c.start("a")
 		c.state(c.primary(1), "b", "streaming")
 		if got := c.nodes["b"].node.Metrics().ReconnectCount; got != before+1 {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/heliosdb/helios/ha"
 	"github.com/heliosdb/helios/hlc"
@@ -14,6 +15,7 @@ type applier struct {
 	*shard.Shard
 	serve    func(term uint32) // the term has begun for good
 	stepDown func()
+	retained *retention
 }
 
 var _ ha.Applier = (*applier)(nil)
@@ -24,11 +26,13 @@ func (a *applier) Advance(commit wal.LSN, _ uint32) { a.Shard.Advance(commit) }
 // after a lossy promotion, and then a base copy is right.
 func (a *applier) Rewind(context.Context, wal.LSN) error { return errRewind }
 
-func (a *applier) SetRole(role ha.Role, _ uint32) {
-	if role != ha.Primary {
-		a.StepDown()
-		a.stepDown()
+func (a *applier) SetRole(role ha.Role, term uint32) {
+	if role == ha.Primary {
+		a.Permit(term)
+		return
 	}
+	a.StepDown()
+	a.stepDown()
 }
 
 func (a *applier) Lead(_ uint32, _ bool, ceiling uint64) uint64 {
@@ -38,7 +42,13 @@ func (a *applier) Lead(_ uint32, _ bool, ceiling uint64) uint64 {
 func (a *applier) Serve(term uint32) { a.serve(term) }
 
 func (a *applier) Export(ctx context.Context, begin func(wal.LSN) error, put func(key, value []byte) error) error {
-	return a.Shard.Export(ctx, begin, put)
+	done := func() {}
+	defer func() { done() }()
+	keep := func(at wal.LSN) error {
+		done = a.retained.open(fmt.Sprintf("base copy %p", &done), at)
+		return begin(at)
+	}
+	return a.Shard.Export(ctx, keep, put)
 }
 
 func (a *applier) Import(ctx context.Context, at wal.LSN, all func(put func(key, value []byte) error) error) error {
@@ -52,8 +62,8 @@ func (a *applier) Closed() (closed uint64, lsn wal.LSN, horizon uint64) {
 	return uint64(c), end, uint64(h)
 }
 
-func (a *applier) SetClosed(closed uint64, lsn wal.LSN, _ uint64) {
-	a.Shard.SetClosed(hlc.Timestamp(closed), lsn)
+func (a *applier) SetClosed(closed uint64, lsn wal.LSN, horizon uint64) {
+	a.Shard.SetClosed(hlc.Timestamp(closed), lsn, hlc.Timestamp(horizon))
 }
 
 func (a *applier) OldestSnapshot() uint64 { return uint64(a.Shard.OldestSnapshot()) }

@@ -109,7 +109,9 @@ func (d *demo) start(ctx context.Context) (password string, err error) {
 		return "", err
 	}
 	d.say("starting the control store")
-	if d.observer, err = startObserver(ctx, d.world, "observer", "demo", "127.0.0.1:0", filepath.Join(d.dir, "observer")); err != nil {
+	if d.observer, err = startObserver(ctx, observerOptions{
+		world: d.world, id: "observer", cluster: "demo", listen: "127.0.0.1:0", data: filepath.Join(d.dir, "observer"),
+	}); err != nil {
 		return "", err
 	}
 	shards := d.known()
@@ -199,7 +201,7 @@ func (d *demo) startPair(ctx context.Context, id cluster.ShardID) (cluster.Shard
 			case <-m.ctx.Done():
 			}
 		}()
-		s.Nodes = append(s.Nodes, cluster.Node{ID: m.o.id, Role: cluster.Candidate, SQL: m.sqlAddr, Native: m.nativeAddr})
+		s.Nodes = append(s.Nodes, m.node())
 	}
 	return s, nil
 }

@@ -7,12 +7,14 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/heliosdb/helios/placement"
 	"github.com/heliosdb/helios/rpc"
 	"github.com/heliosdb/helios/shard"
 	"github.com/heliosdb/helios/storage"
+	"github.com/heliosdb/helios/wal"
 )
 
 // donor gives rows away: the service that a move's target copies from.
@@ -47,6 +49,7 @@ func (d *donor) Copy(req *rpc.CopyRequest, wire grpc.ServerStreamingServer[rpc.C
 	}
 	// The log from here on holds whatever the iterator does not see.
 	at := d.m.shard.Applied()
+	defer d.m.retained.open(reader(wire.Context()), at)()
 	versions := d.m.shard.ExportUnits(lo, req.GetRange().GetEnd())
 	defer versions.Close()
 	var buf, last []byte
@@ -79,18 +82,30 @@ func (d *donor) Tail(req *rpc.TailRequest, wire grpc.ServerStreamingServer[rpc.T
 	if err != nil {
 		return err
 	}
+	name := reader(wire.Context())
+	defer d.m.retained.open(name, wal.LSN(req.GetFrom()))()
 	follow := shard.NewTail(d.m.shard, unitsOf(req.GetMoving()))
 	err = follow.Run(wire.Context(), req.GetFrom(), func(end uint64, versions []storage.Version) error {
 		var payload []byte
 		for _, v := range versions {
 			payload = rpc.AppendEntry(payload, v.Key, shard.EncodeVersion(v))
 		}
+		d.m.retained.move(name, wal.LSN(end))
 		return wire.Send(&rpc.TailRecord{Fence: fence, End: end, Type: uint32(len(versions)), Payload: payload, Commit: end})
 	})
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
+}
+
+// reader names who copies: all streams of a move come over one connection.
+func reader(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return "move"
+	}
+	return "move to " + p.Addr.String()
 }
 
 func unitsOf(m *rpc.Moving) []placement.Unit {

@@ -372,7 +372,7 @@ func moveIn(ctx context.Context, store consensus.Store, first *cluster.Map) erro
 				for j := range next.Shards[i].Nodes {
 					n := &next.Shards[i].Nodes[j]
 					if fresh, _, ok := first.Node(n.ID); ok {
-						n.SQL, n.Native, n.HTTP = fresh.SQL, fresh.Native, fresh.HTTP
+						n.SQL, n.Native, n.HTTP, n.Class = fresh.SQL, fresh.Native, fresh.HTTP, fresh.Class
 					}
 				}
 			}

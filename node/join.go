@@ -34,13 +34,7 @@ func (v *mover) join(ctx context.Context, id cluster.ShardID) error {
 		return err
 	}
 	defer conn.Discard() // gives the locks back, whatever happens
-	statements := []remote.Statement{{SQL: "BEGIN"}, {SQL: "SELECT helios.lock_catalog()"}}
-	for rel := range v.f.router.Catalog().Relations() {
-		if rel.Kind == catalog.KindTable && !rel.Virtual && rel.Placement.Strategy == catalog.Reference {
-			statements = append(statements, remote.Statement{SQL: "LOCK TABLE " + quoted(rel) + " IN EXCLUSIVE MODE", Once: true})
-		}
-	}
-	if _, err := conn.Run(ctx, statements...); err != nil {
+	if err := v.standStill(ctx, conn); err != nil {
 		return err
 	}
 	if _, err := v.one(ctx, id, "SELECT helios.copy_base($1::int)", strconv.Itoa(int(lowest))); err != nil {
@@ -60,6 +54,29 @@ func (v *mover) join(ctx context.Context, id cluster.ShardID) error {
 	return v.adopted(ctx, m)
 }
 
+// standStill begins a transaction on the lowest shard in which nobody else can change the
+// schema or a reference table. Which tables those are is known only once the schema stands
+// still: this router may not have heard of one that another router made.
+func (v *mover) standStill(ctx context.Context, conn *remote.Conn) error {
+	if _, err := conn.Run(ctx, remote.Statement{SQL: "BEGIN"}, remote.Statement{SQL: "SELECT helios.lock_catalog()"}); err != nil {
+		return err
+	}
+	if _, err := v.f.router.Renew(ctx); err != nil {
+		return err
+	}
+	var locks []remote.Statement
+	for rel := range v.f.router.Catalog().Relations() {
+		if rel.Kind == catalog.KindTable && !rel.Virtual && rel.Placement.Strategy == catalog.Reference {
+			locks = append(locks, remote.Statement{SQL: "LOCK TABLE " + quoted(rel) + " IN EXCLUSIVE MODE", Once: true})
+		}
+	}
+	if len(locks) == 0 {
+		return nil
+	}
+	_, err := conn.Run(ctx, locks...)
+	return err
+}
+
 // introduce puts a shard into the map as joining and waits for its primary.
 func (v *mover) introduce(ctx context.Context, id cluster.ShardID) error {
 	nodes, err := registered(ctx, v.f.o.store)
@@ -69,7 +86,7 @@ func (v *mover) introduce(ctx context.Context, id cluster.ShardID) error {
 	s := cluster.Shard{ID: id, Weight: defaultWeight, State: cluster.Joining}
 	for _, n := range nodes {
 		if n.Shard == id {
-			s.Nodes = append(s.Nodes, cluster.Node{ID: n.ID, Role: cluster.Candidate, SQL: n.SQL, Native: n.Native, HTTP: n.HTTP})
+			s.Nodes = append(s.Nodes, cluster.Node{ID: n.ID, Role: cluster.Candidate, SQL: n.SQL, Native: n.Native, HTTP: n.HTTP, Class: n.Class})
 		}
 	}
 	if len(s.Nodes) == 0 {

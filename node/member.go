@@ -39,12 +39,14 @@ type memberOptions struct {
 	sql, native string // addresses; port 0 takes a free one
 	data        string
 	store       consensus.Store
-	first       bool // may be the first primary of its shard
+	primary     string // address where the primary may be, until the map says so
+	first       bool   // may be the first primary of its shard
 	auto        bool
 	mode, class ha.Mode
 	profile     ha.Profile
 	database    string
 	verifier    string // of user helios, for the first start of the cluster
+	founded     func() // told once if that start took the verifier of this node; nil: nobody asks
 	secret      string
 	slots       int
 }
@@ -65,15 +67,19 @@ type member struct {
 	sqlAddr    string
 	nativeAddr string
 
-	current atomic.Pointer[cluster.Map]
-	serving atomic.Uint32 // term, 0 when not primary
-	changed chan struct{} // role or map
-	ctx     context.Context
-	cancel  context.CancelFunc
-	threads sync.WaitGroup
-	failed  chan error
-	started time.Time
-	copies  copiers
+	current    atomic.Pointer[cluster.Map]
+	serving    atomic.Uint32 // term, 0 when not primary
+	registered atomic.Bool   // in the control store, since this start
+	changed    chan struct{} // role or map
+	ctx        context.Context
+	cancel     context.CancelFunc
+	threads    sync.WaitGroup
+	failed     chan error
+	started    time.Time
+	copies     copiers
+	retained   *retention
+	built      chan struct{} // closed when all parts are there
+	running    bool          // the threads were started
 
 	users      *forwarder // forwards what clients of this node write
 	forwardMu  sync.Mutex // held while forwarding is made
@@ -86,7 +92,7 @@ func startMember(ctx context.Context, o memberOptions) (m *member, err error) {
 	o.world = o.world.withDefaults()
 	m = &member{
 		o: o, log: o.world.Logger.With("node", o.id), changed: make(chan struct{}, 1),
-		failed: make(chan error, 4), started: time.Now(),
+		failed: make(chan error, 4), started: time.Now(), built: make(chan struct{}), retained: newRetention(time.Now),
 	}
 	m.copies.running = map[string]*copier{}
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -112,10 +118,47 @@ func startMember(ctx context.Context, o memberOptions) (m *member, err error) {
 		return m, errors.Join(err, sqlListener.Close(), nativeListener.Close())
 	}
 	m.run(sqlListener, nativeListener)
-	_, err = consensus.Register(ctx, o.store, consensus.Node{
+	if _, err := consensus.Register(ctx, o.store, consensus.Node{
 		ID: o.id, Shard: o.shard, SQL: m.sqlAddr, Native: m.nativeAddr, Weight: 100, Class: string(o.class),
-	})
-	return m, err
+	}); err != nil {
+		return m, err
+	}
+	if err := consensus.ClusterMap(o.store).RecordNode(ctx, o.shard, m.node()); err != nil {
+		return m, fmt.Errorf("cluster map: %w", err)
+	}
+	m.registered.Store(true)
+	m.wake() // a map may have come meanwhile
+	return m, nil
+}
+
+// node is this node as the cluster map has it.
+func (m *member) node() cluster.Node {
+	return cluster.Node{ID: m.o.id, SQL: m.sqlAddr, Native: m.nativeAddr, Class: string(m.o.class)}
+}
+
+// enlist has the map say where this node is: a map that was founded, or that got this shard,
+// after the node had registered was made by somebody who may not have known. A process that
+// took this node's name and registered later is left alone.
+func (m *member) enlist(ctx context.Context, current *cluster.Map) error {
+	s, ok := current.Shard(m.o.shard)
+	if !ok || !m.registered.Load() {
+		return nil
+	}
+	want := m.node()
+	if n, ok := s.Node(m.o.id); ok && n.SQL == want.SQL && n.Native == want.Native && n.Class == want.Class {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	r, _, err := consensus.Nodes(m.o.store).At(m.o.id).Load(ctx)
+	if err != nil {
+		return err
+	}
+	if r.SQL != want.SQL || r.Native != want.Native {
+		m.log.Warn("the node is registered elsewhere", "sql", r.SQL, "native", r.Native)
+		return nil
+	}
+	return consensus.ClusterMap(m.o.store).RecordNode(ctx, m.o.shard, want)
 }
 
 // build makes the parts and joins their seams.
@@ -138,24 +181,26 @@ func (m *member) build() error {
 		OnFlush:   bell.Flushed,
 		OnApply:   bell.Ring,
 		Fatal:     m.fail,
-		Relations: admin.Relations(), Undo: m.undo,
+		Relations: admin.Relations(), Undo: m.undo, Hold: m.hold,
 	})
 	if err != nil {
 		return err
 	}
 	m.ha, err = ha.NewNode(ha.Options{
-		Cluster: o.cluster, Shard: o.shard, Address: m.nativeAddr,
+		Cluster: o.cluster, Shard: o.shard, Address: m.nativeAddr, PrimaryHint: o.primary,
 		Rules: ha.Rules{Node: o.id, Mode: o.mode, Class: o.class, Auto: o.auto, Bootstrap: o.first, Profile: o.profile},
 		Log:   m.shard.Log(), FS: o.world.FS, Dir: o.data, Bell: bell,
-		Applier:   &applier{Shard: m.shard, serve: m.serve, stepDown: m.stepDown},
+		Applier:   &applier{Shard: m.shard, serve: m.serve, stepDown: m.stepDown, retained: m.retained},
 		Authority: consensus.Lease[ha.Lease](o.store, o.shard),
 		Dial:      dialOptions(o.world), Now: o.world.Now, Logger: m.log,
 	})
 	if err != nil {
 		return err
 	}
+	history := &admin.History{}
+	m.ha.OnFailover(history.Add)
 	views := &admin.NodeViews{
-		ID: o.id, Shard: o.shard, SQL: m.sqlAddr, Native: m.nativeAddr, HA: m.ha, DB: m.shard,
+		ID: o.id, Shard: o.shard, SQL: m.sqlAddr, Native: m.nativeAddr, HA: m.ha, DB: m.shard, History: history,
 		Map: m.current.Load, Jobs: func(ctx context.Context) ([]reshard.Job, error) { return loadJobs(ctx, o.store) }, Started: m.started,
 	}
 	m.engine = shard.NewEngine(m.shard, shard.EngineOptions{
@@ -184,6 +229,7 @@ func (m *member) build() error {
 	if err != nil {
 		return err
 	}
+	close(m.built)
 	m.grpc = grpc.NewServer()
 	m.ha.Register(m.grpc)
 	rpc.RegisterReshardServer(m.grpc, &donor{m: m})
@@ -192,6 +238,7 @@ func (m *member) build() error {
 
 // run starts the threads.
 func (m *member) run(sqlListener, nativeListener net.Listener) {
+	m.running = true
 	m.threads.Go(func() {
 		if err := m.grpc.Serve(nativeListener); err != nil && m.ctx.Err() == nil {
 			m.fail(fmt.Errorf("replication port: %w", err))
@@ -291,10 +338,13 @@ func (m *member) rule(term uint32, led *uint32) error {
 	current := m.current.Load()
 	if term == 0 {
 		*led = 0
-		if current != nil {
-			return m.shard.Adopt(m.ctx, current)
+		if current == nil {
+			return nil
 		}
-		return nil
+		if err := m.shard.Adopt(m.ctx, current); err != nil {
+			return err
+		}
+		return m.enlist(m.ctx, current)
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, 10*time.Second)
 	defer cancel()
@@ -319,6 +369,9 @@ func (m *member) rule(term uint32, led *uint32) error {
 	if err := m.shard.Adopt(ctx, current); err != nil {
 		return err
 	}
+	if err := m.enlist(ctx, current); err != nil {
+		return err
+	}
 	if s, ok := current.Shard(m.o.shard); ok && (s.Term < term || s.Primary != m.o.id) {
 		_, err := consensus.ClusterMap(m.o.store).RecordPrimary(ctx, m.o.shard, m.o.id, term, nil)
 		return err
@@ -334,12 +387,18 @@ type firstStart struct {
 }
 
 func (m *member) firstStart(ctx context.Context) (firstStart, error) {
-	return consensus.At[firstStart](m.o.store, "bootstrap").Update(ctx, func(f *firstStart) error {
+	first, err := consensus.At[firstStart](m.o.store, "bootstrap").Update(ctx, func(f *firstStart) error {
 		if f.Database == "" {
 			*f = firstStart{Database: m.o.database, Verifier: m.o.verifier}
 		}
 		return nil
 	})
+	// A verifier has a salt of its own: an equal one is this node's.
+	if tell := m.o.founded; err == nil && first.Verifier == m.o.verifier && tell != nil {
+		m.o.founded = nil
+		tell()
+	}
+	return first, err
 }
 
 func (m *member) fail(err error) {
@@ -349,8 +408,33 @@ func (m *member) fail(err error) {
 	}
 }
 
-// stop ends the node: sessions first, then replication, then the store.
+// stopDrain is how long a primary that stops waits for transactions that are open, and
+// stopLimit how long for the control store.
+const (
+	stopDrain = 500 * time.Millisecond
+	stopLimit = 2 * time.Second
+)
+
+// handOver lets a primary that is stopped give its lease away: a standby need not wait
+// until it has run out.
+func (m *member) handOver() {
+	if _, leading := m.shard.Leading(); leading {
+		ctx, cancel := context.WithTimeout(m.ctx, stopDrain)
+		_ = m.shard.Drain(ctx) // what is open still fails, as in any failover
+		cancel()
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, stopLimit)
+	defer cancel()
+	if err := m.ha.Stop(ctx); err != nil && m.ctx.Err() == nil {
+		m.log.Warn("the lease was not released: a standby waits until it has run out", "err", err)
+	}
+}
+
+// stop ends the node: its role first, then sessions, replication, and the store.
 func (m *member) stop() {
+	if m.running {
+		m.handOver()
+	}
 	m.cancel()
 	m.stopCopies()
 	if m.wire != nil {
@@ -389,7 +473,11 @@ func peersOf(m *cluster.Map, id cluster.ShardID) []ha.Peer {
 	}
 	var out []ha.Peer
 	for _, n := range s.Nodes {
-		out = append(out, ha.Peer{Node: n.ID, Address: n.Native, Class: ha.SemiSync})
+		class := ha.Mode(n.Class)
+		if class == "" { // it has not said yet: count it, so that no commit waits for too few
+			class = ha.SemiSync
+		}
+		out = append(out, ha.Peer{Node: n.ID, Address: n.Native, Class: class})
 	}
 	return out
 }

@@ -64,7 +64,7 @@ func (v *mover) do(ctx context.Context, job *reshard.Job, m *reshard.Move, e res
 	case reshard.Compare:
 		return v.verify(ctx, job, m, units)
 	case reshard.Seal:
-		m.PauseMS = time.Now().UnixMilli()
+		m.Sealed = time.Now().UTC()
 		_, err := v.one(ctx, m.From, "SELECT helios.seal($1)", units)
 		return event(reshard.IsSealed), err
 	case reshard.Drain:
@@ -120,13 +120,18 @@ func (v *mover) copy(ctx context.Context, job *reshard.Job, m *reshard.Move, uni
 	if err != nil {
 		return err
 	}
-	for {
+	for tries := 1; ; tries++ {
 		s, err := v.status(ctx, job, m)
 		if err != nil {
 			return err
 		}
 		if s.state == "following" {
 			return nil
+		}
+		if tries%50 == 0 { // a copy may take minutes: look whether it is wanted still
+			if now, _, err := v.f.jobDoc(job.ID).Load(ctx); err == nil && now.Abort && !job.Abort {
+				return errors.New("the job is to be aborted")
+			}
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err
@@ -282,7 +287,7 @@ func (v *mover) flip(ctx context.Context, m *reshard.Move, floor hlc.Timestamp) 
 		})
 	})
 	if err == nil && kind == reshard.FlipDone {
-		m.PauseMS = max(0, time.Now().UnixMilli()-m.PauseMS)
+		m.PauseMS = max(1, time.Since(m.Sealed).Milliseconds())
 	}
 	return event(kind), err
 }

@@ -169,11 +169,25 @@ func (t *routedTx) Query(ctx context.Context, q *plan.Query, env *exec.Env) (*ex
 			return nil, err
 		}
 	}
+	if !q.ReadOnly {
+		if err := t.mayWrite(); err != nil {
+			return nil, err
+		}
+	}
 	tx, err := t.primary(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return tx.Query(ctx, q, env)
+}
+
+// mayWrite refuses what changes anything in a transaction that must not. A read goes to
+// the primary all the same, when the replica is behind or the read is not the same twice.
+func (t *routedTx) mayWrite() error {
+	if t.o.ReadOnly {
+		return types.Errorf("25006", "cannot execute a writing statement in a read-only transaction")
+	}
+	return nil
 }
 
 var errBehind = errors.New("the standby is behind what was written through it")
@@ -199,9 +213,6 @@ func (t *routedTx) replica(ctx context.Context) (session.Tx, error) {
 func (t *routedTx) primary(ctx context.Context) (session.Tx, error) {
 	if t.forward != nil {
 		return t.forward, nil
-	}
-	if t.o.ReadOnly {
-		return nil, types.Errorf("25006", "cannot execute a writing statement in a read-only transaction")
 	}
 	f, err := t.r.m.forwardEngine(ctx)
 	if err != nil {
@@ -248,6 +259,9 @@ func (t *routedTx) DDL(ctx context.Context, stmt sql.Statement, env *exec.Env) (
 	if m := t.r.m.current.Load(); m != nil && len(m.Shards) > 1 {
 		return "", types.Errorf("0A000", "changing the schema is not possible on one shard of several").WithHint("Connect to a router.")
 	}
+	if err := t.mayWrite(); err != nil {
+		return "", err
+	}
 	tx, err := t.primary(ctx)
 	if err != nil {
 		return "", err
@@ -257,6 +271,9 @@ func (t *routedTx) DDL(ctx context.Context, stmt sql.Statement, env *exec.Env) (
 
 // CopyIn is forwarded.
 func (t *routedTx) CopyIn(ctx context.Context, rel *catalog.Relation, cols []int16, env *exec.Env) (session.RowSink, error) {
+	if err := t.mayWrite(); err != nil {
+		return nil, err
+	}
 	tx, err := t.primary(ctx)
 	if err != nil {
 		return nil, err
@@ -266,6 +283,9 @@ func (t *routedTx) CopyIn(ctx context.Context, rel *catalog.Relation, cols []int
 
 // Lock is forwarded.
 func (t *routedTx) Lock(ctx context.Context, rel *catalog.Relation, mode string, noWait bool) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
 	tx, err := t.primary(ctx)
 	if err != nil {
 		return err

@@ -111,9 +111,14 @@ func (o ServerOptions) standalone(ctx context.Context, w World) error {
 	defer s.stop()
 	fmt.Fprintf(o.Out, "helios %s is ready on %s\n", o.Version, s.addr)
 	if first && drawn {
-		fmt.Fprintf(o.Out, "The password of user helios is %s: it is shown this once.\n", password)
+		o.show(password)
 	}
 	return waitFor(ctx, s.failed)
+}
+
+// show prints a password that was drawn, when it has become that of the cluster.
+func (o ServerOptions) show(password string) {
+	fmt.Fprintf(o.Out, "The password of user helios is %s: it is shown this once.\n", password)
 }
 
 // password reads the superuser's password, or draws one; it counts at the first start.
@@ -129,7 +134,9 @@ func (o ServerOptions) password() (text string, drawn bool, err error) {
 }
 
 func (o ServerOptions) observer(ctx context.Context, w World) error {
-	b, err := startObserver(ctx, w, o.NodeID, o.Cluster, o.Native, o.DataDir)
+	b, err := startObserver(ctx, observerOptions{
+		world: w, id: o.NodeID, cluster: o.Cluster, listen: o.Native, all: o.Observers, data: o.DataDir,
+	})
 	if err != nil {
 		return err
 	}
@@ -146,8 +153,8 @@ func (o ServerOptions) member(ctx context.Context, w World) error {
 	if err != nil {
 		return err
 	}
-	if m.store, err = consensus.Dial(o.Observers, o.Cluster, nil); err != nil {
-		return err
+	if m.store, err = dialObservers(ctx, o.Observers, o.Cluster); err != nil {
+		return fmt.Errorf("--observers: %w", err)
 	}
 	defer m.store.Close()
 	if m.slots, err = slotCount(ctx, m.store); err != nil {
@@ -180,7 +187,7 @@ func slotCount(ctx context.Context, store consensus.Store) (int, error) {
 func (o ServerOptions) memberOptions(w World) (memberOptions, error) {
 	m := memberOptions{
 		world: w, id: o.NodeID, cluster: o.Cluster, shard: o.Shard, sql: o.Listen, native: o.Native, data: o.DataDir,
-		first: o.Mode == "primary", database: o.Database,
+		first: o.Mode == "primary", primary: o.Primary, database: o.Database,
 	}
 	if o.Shard == 0 {
 		return m, errors.New("--shard: shards are numbered from 1")
@@ -200,23 +207,36 @@ func (o ServerOptions) memberOptions(w World) (memberOptions, error) {
 		return m, fmt.Errorf("--ha-profile: %w", err)
 	}
 	switch o.Failover {
-	case "auto":
+	case "", "auto":
 		m.auto = true
-	case "":
-		m.auto = len(o.Observers) >= 3
 	case "manual":
 	default:
 		return m, fmt.Errorf("--failover %q: auto or manual", o.Failover)
 	}
-	if m.secret, err = readSecret(o.SecretFile, "cluster secret"); err != nil {
-		return m, fmt.Errorf("--cluster-secret-file: %w", err)
+	if m.secret, err = clusterSecret(o.SecretFile); err != nil {
+		return m, err
 	}
-	password, _, err := o.password()
+	password, drawn, err := o.password()
 	if err != nil {
 		return m, err
 	}
+	if drawn {
+		m.founded = func() { o.show(password) }
+	}
 	m.verifier, err = newVerifier(password)
 	return m, err
+}
+
+// clusterSecret reads what nodes and routers know one another by.
+func clusterSecret(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("--cluster-secret-file is needed: a file that only its owner may read, with the secret that all nodes and routers of the cluster share")
+	}
+	secret, err := readSecret(path, "cluster secret")
+	if err != nil {
+		err = fmt.Errorf("--cluster-secret-file: %w", err)
+	}
+	return secret, err
 }
 
 // RouterOptions are the flags of "helios router".
@@ -246,17 +266,17 @@ func Router(ctx context.Context, o RouterOptions) error {
 	if len(file.Observers) == 0 {
 		return fmt.Errorf("%s: observers: a router needs the addresses of the observers", o.Config)
 	}
-	secret, err := readSecret(o.SecretFile, "cluster secret")
+	secret, err := clusterSecret(o.SecretFile)
 	if err != nil {
-		return fmt.Errorf("--cluster-secret-file: %w", err)
+		return err
 	}
 	first, err := firstMap(file.Cluster, file.Slots, file.Shards)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.Config, err)
 	}
-	store, err := consensus.Dial(file.Observers, file.Cluster, nil)
+	store, err := dialObservers(ctx, file.Observers, file.Cluster)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: observers: %w", o.Config, err)
 	}
 	defer store.Close()
 	listen := o.Listen
@@ -299,56 +319,3 @@ func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
-
-// observer is a member of the control store.
-type observer struct {
-	dir   *dataDir
-	store *consensus.Embedded
-	addr  string
-}
-
-func startObserver(ctx context.Context, w World, id, name, listenAddr, data string) (*observer, error) {
-	w = w.withDefaults()
-	probe, err := listen(w, listenAddr, "observer") // words the error of a taken port
-	if err != nil {
-		return nil, err
-	}
-	if err := probe.Close(); err != nil {
-		return nil, err
-	}
-	dir, err := openData(w.FS, data, identity{Kind: "observer", Node: id, Cluster: name})
-	if err != nil {
-		return nil, err
-	}
-	peers, err := nextPort(listenAddr)
-	if err != nil {
-		return nil, errors.Join(err, dir.close())
-	}
-	store, err := consensus.OpenEmbedded(ctx, consensus.Options{
-		Name: id, Cluster: name, Dir: dir.sub("store"), Listen: listenAddr, ListenPeers: peers, Log: w.Logger,
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("control store: %w", err), dir.close())
-	}
-	return &observer{dir: dir, store: store, addr: store.Address()}, nil
-}
-
-// nextPort is the address for other observers: the port after the clients'.
-func nextPort(addr string) (string, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", err
-	}
-	n, err := net.LookupPort("tcp", port)
-	if err != nil {
-		return "", err
-	}
-	if n == 0 {
-		return net.JoinHostPort(host, "0"), nil
-	}
-	return net.JoinHostPort(host, fmt.Sprint(n+1)), nil
-}
-
-func (b *observer) failed() <-chan error { return b.store.Failed() }
-
-func (b *observer) stop() { _ = errors.Join(b.store.Close(), b.dir.close()) }

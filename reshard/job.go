@@ -20,6 +20,7 @@ package reshard
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/heliosdb/helios/cluster"
@@ -78,7 +79,8 @@ type Move struct {
 	Floor   hlc.Timestamp   `json:"floor,omitempty"` // of the reads-off record
 	Rows    int64           `json:"rows"`
 	Bytes   int64           `json:"bytes"`
-	PauseMS int64           `json:"pause_ms"` // from seal to flip, the last try
+	PauseMS int64           `json:"pause_ms"`           // from seal to flip; 0 before the flip
+	Sealed  time.Time       `json:"sealed_at,omitzero"` // the last try, before the source sealed
 	Retries int             `json:"retries"`
 	Error   string          `json:"error,omitempty"`
 }
@@ -99,6 +101,11 @@ func Decode(b []byte) (*Job, error) {
 		return nil, fmt.Errorf("the stored reshard job is damaged: %w", err)
 	}
 	return &j, nil
+}
+
+// begun tells whether any move has.
+func (j *Job) begun() bool {
+	return slices.ContainsFunc(j.Moves, func(m Move) bool { return m.State != Planned && m.State != Aborted })
 }
 
 // Progress sums the moves up.

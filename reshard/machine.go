@@ -61,6 +61,9 @@ type Effect struct {
 // giving up.
 const maxRetries = 60
 
+// canceled is the error of what an operator has ended.
+const canceled = "canceled by an operator"
+
 // Step advances a move. The first effect of a new state is always Save.
 func (m *Move) Step(e Event) []Effect {
 	if m.State.Ended() {
@@ -69,8 +72,11 @@ func (m *Move) Step(e Event) []Effect {
 	if e.Kind == Start {
 		return m.resume()
 	}
-	if e.Kind == Cancel && !m.forward() {
-		return m.abort("canceled by an operator")
+	if e.Kind == Cancel {
+		if m.forward() || m.State == Aborting {
+			return nil
+		}
+		return m.abort(canceled)
 	}
 	switch m.State {
 	case Planned, Copying:
@@ -125,10 +131,13 @@ func (m *Move) abort(why string) []Effect {
 	return m.to(Aborting, Effect{Kind: Discard})
 }
 
-// again repeats an effect after a pause, or gives up.
+// again repeats an effect after a pause, or gives up. A move that is being aborted keeps
+// the reason for that.
 func (m *Move) again(kind Kind, why string) []Effect {
 	m.Retries++
-	m.Error = why
+	if m.State != Aborting {
+		m.Error = why
+	}
 	if m.Retries > maxRetries && !m.forward() && m.State != Aborting {
 		return m.abort(why)
 	}
@@ -199,6 +208,7 @@ func (m *Move) stepFlipped(e Event) []Effect {
 		m.Error = ""
 		return m.to(Cleaning, Effect{Kind: Clean})
 	case Cleaned:
+		m.Error = ""
 		return m.to(Done)
 	case Failed:
 		if m.State == Flipped {

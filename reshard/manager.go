@@ -39,34 +39,64 @@ func (g *Manager) Run(ctx context.Context, job *Job) error {
 	if job.State.Ended() {
 		return nil
 	}
-	for tries := 0; ; tries++ {
-		err := g.calls.Prepare(ctx, job)
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if job.Error = err.Error(); tries >= maxRetries || job.Abort || errors.Is(err, ErrRefused) {
-			return g.end(ctx, job, Aborted)
-		}
-		g.log.Info("reshard is waiting", "job", job.ID, "err", err)
-		if err := g.wait(ctx); err != nil {
-			return err
-		}
+	if err := g.prepare(ctx, job); err != nil || job.State.Ended() {
+		return err
 	}
 	job.State, job.Error = Copying, ""
 	for i := range job.Moves {
-		if err := g.drive(ctx, job, &job.Moves[i]); err != nil {
+		m := &job.Moves[i]
+		if m.State == Planned && job.Abort {
+			job.Error = canceled
+			g.cancelRest(job, i)
+			return g.end(ctx, job, Aborted)
+		}
+		if err := g.drive(ctx, job, m); err != nil {
 			return err
 		}
-		if m := job.Moves[i]; m.State == Aborted {
+		if m.State == Aborted {
 			job.Error = m.Error
 			g.cancelRest(job, i+1)
 			return g.end(ctx, job, Aborted)
 		}
 	}
+	job.Error = ""
 	return g.end(ctx, job, Done)
+}
+
+// prepare makes the shards ready, or ends the job: it was asked to, or they cannot be.
+func (g *Manager) prepare(ctx context.Context, job *Job) error {
+	for tries := 0; ; tries++ {
+		if job.Abort && !job.begun() {
+			job.Error = canceled
+			g.cancelRest(job, 0)
+			return g.end(ctx, job, Aborted)
+		}
+		err := g.calls.Prepare(ctx, job)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if job.Error = err.Error(); !job.begun() && (tries >= maxRetries || errors.Is(err, ErrRefused)) {
+			g.cancelRest(job, 0)
+			return g.end(ctx, job, Aborted)
+		}
+		g.log.Info("reshard is waiting", "job", job.ID, "err", err)
+		if err := g.save(ctx, job); err != nil {
+			return err
+		}
+		if err := g.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// save stores the job and notes whether an operator has asked to end it.
+func (g *Manager) save(ctx context.Context, job *Job) error {
+	abort, err := g.calls.Save(ctx, job)
+	job.Abort = job.Abort || abort
+	return err
 }
 
 // ErrRefused is wrapped by what makes a job impossible, so that trying again is no use.
@@ -105,20 +135,19 @@ func (g *Manager) drive(ctx context.Context, job *Job, m *Move) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		switch e.Kind {
-		case Save:
-			abort, err := g.calls.Save(ctx, job)
-			if err != nil {
+		if e.Kind == Save || e.Kind == Retry {
+			if err := g.save(ctx, job); err != nil {
 				return err
 			}
-			if abort && !job.Abort {
-				job.Abort = true
+			if job.Abort {
 				if effects := m.Step(Event{Kind: Cancel}); len(effects) > 0 {
 					queue = effects // what was about to be done is overtaken
+					continue
 				}
 			}
-			continue
-		case Retry:
+			if e.Kind == Save {
+				continue
+			}
 			if err := g.wait(ctx); err != nil {
 				return err
 			}

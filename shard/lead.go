@@ -14,11 +14,26 @@ import (
 	"github.com/heliosdb/helios/wal"
 )
 
-// Lead makes this node the shard's primary in a term whose TERM_START record is in the
-// log and committed. It returns when everything below is applied, the locks of prepared
-// transactions are taken again and the clock stands above what any predecessor can have
-// given or promised; from then on statements are served.
+// Permit lets this node lead in a term, until StepDown.
+func (s *Shard) Permit(term uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.permitted = term
+}
+
+// Lead makes this node the shard's primary in a term that it is permitted and whose
+// TERM_START record is in the log and committed. It returns when everything below is
+// applied, the locks of prepared transactions are taken again and the clock stands above
+// what any predecessor can have given or promised. Statements are served as soon as the
+// first two are done: when only the clock is missing, Lead fails and is to be called again,
+// which takes nothing from the transactions that are open by then.
+//
+// StepDown may come at any time. It takes the permission back, so that a Lead that is
+// still on its way leads no more.
 func (s *Shard) Lead(ctx context.Context, term uint32) error {
+	if now, leading := s.Leading(); leading && now == term {
+		return s.raiseCeiling(ctx)
+	}
 	if err := s.waitApplied(ctx, s.log.End()); err != nil {
 		return err
 	}
@@ -30,23 +45,33 @@ func (s *Shard) Lead(ctx context.Context, term uint32) error {
 		s.locks.Reset(errNotPrimary())
 		return err
 	}
-	s.mu.Lock()
-	err := s.loadMarks()
-	if err == nil {
-		err = s.takeUnits(term)
-	}
-	if err == nil {
-		s.mu.leading, s.mu.term = true, term
-		s.mu.draining = false // a switchover away from this node, terms ago, is over
-		s.announce()
-	}
-	s.mu.Unlock()
-	if err != nil {
+	if err := s.take(term); err != nil {
 		return err
 	}
 	s.logger.Info("primary", "shard", s.opts.ID, "term", term, "visible", s.store().Visible())
 	// The clock may have jumped over the ceiling that the old log allows.
 	return s.raiseCeiling(ctx)
+}
+
+// take is the moment from which statements are served.
+func (s *Shard) take(term uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.loadMarks()
+	if s.mu.permitted != term {
+		err = errNotPrimary()
+	}
+	if err == nil {
+		err = s.takeUnits(term)
+	}
+	if err != nil {
+		s.unlock()
+		return err
+	}
+	s.mu.leading, s.mu.term = true, term
+	s.mu.draining = false // a switchover away from this node, terms ago, is over
+	s.announce()
+	return nil
 }
 
 // Start makes a standalone shard primary: it claims the next term by itself.
@@ -59,6 +84,7 @@ func (s *Shard) Start(ctx context.Context) error {
 	if err := s.log.WaitFlushed(ctx, end); err != nil {
 		return err
 	}
+	s.Permit(term)
 	return s.Lead(ctx, term)
 }
 
@@ -118,11 +144,11 @@ func (s *Shard) loadMark(key, value []byte) error {
 func (s *Shard) StepDown() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.mu.permitted = 0
 	if !s.mu.leading {
 		return
 	}
 	s.mu.leading = false
-	s.locks.Reset(errNotPrimary())
 	for end, done := range s.mu.pending {
 		delete(s.mu.pending, end)
 		done(types.Errorf("40003", "the outcome of the statement is unknown: the node stopped being primary").
@@ -131,13 +157,19 @@ func (s *Shard) StepDown() {
 	s.mu.inflight = nil
 	clear(s.mu.deciding)
 	clear(s.mu.lost) // a node that leads again has new sessions
+	s.unlock()
+	s.announce()
+	s.logger.Info("stepped down", "shard", s.opts.ID, "term", s.mu.term)
+}
+
+// unlock takes all locks away; mu is held.
+func (s *Shard) unlock() {
+	s.locks.Reset(errNotPrimary())
 	for gid, p := range s.mu.prepared {
 		if p.locks = 0; p.time == 0 { // never applied
 			delete(s.mu.prepared, gid)
 		}
 	}
-	s.announce()
-	s.logger.Info("stepped down", "shard", s.opts.ID, "term", s.mu.term)
 }
 
 // termNow is the term in which this node leads or led last.
@@ -173,18 +205,22 @@ func (s *Shard) Closed() hlc.Timestamp {
 }
 
 // SetClosed notes the primary's promise on a standby; it counts once all that the
-// primary had sent is applied.
-func (s *Shard) SetClosed(closed hlc.Timestamp, sent wal.LSN) {
+// primary had sent is applied. The primary's garbage horizon counts at once.
+func (s *Shard) SetClosed(closed hlc.Timestamp, sent wal.LSN, horizon hlc.Timestamp) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.leading || s.mu.applied < sent {
+	if s.mu.leading {
+		return
+	}
+	s.mu.horizon = max(s.mu.horizon, horizon)
+	if s.mu.applied < sent {
 		return
 	}
 	s.mu.closed = max(s.mu.closed, closed)
 	s.announce()
 }
 
-// keep is the keeper.
+// keep is the keeper: what a primary has to see to, and on every node the clean-up.
 func (s *Shard) keep() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -195,14 +231,16 @@ func (s *Shard) keep() {
 		case <-s.ctx.Done():
 			return
 		}
-		if s.serving() != nil {
-			continue
+		if s.serving() == nil {
+			if s.opts.OnFlush == nil { // else replication sees to it
+				s.heartbeat()
+			}
+			s.settle()
 		}
-		if s.opts.OnFlush == nil { // else replication sees to it
-			s.heartbeat()
+		if time.Since(s.lastCollect) >= collectEvery {
+			s.lastCollect = time.Now()
+			s.collect()
 		}
-		s.settle()
-		s.collect()
 	}
 }
 
@@ -297,30 +335,47 @@ func (s *Shard) deliver(ctx context.Context, gid twophase.GID, d decided) {
 	s.Heard([]string{gid.String()})
 }
 
-// collect removes old versions behind the garbage horizon.
+// collect removes old versions behind the garbage horizon, and log that nobody needs. A
+// base copy must not replace the store meanwhile.
 func (s *Shard) collect() {
-	if time.Since(s.lastCollect) < collectEvery {
-		return
+	s.upkeep.Lock()
+	defer s.upkeep.Unlock()
+	if horizon := s.garbageHorizon(); horizon > 0 {
+		if _, err := s.store().GC(s.ctx, nil, nil, horizon); err != nil && s.ctx.Err() == nil {
+			s.logger.Warn("garbage collection", "err", err)
+		}
 	}
-	s.lastCollect = time.Now()
-	horizon := hlc.At(s.clock.Last().Millis()-horizonBehind, 0)
+	s.releaseLog()
+}
+
+// garbageHorizon is below what anyone reads: the primary chooses it, behind its clock and
+// the snapshots that its standbys hold; a standby takes the primary's as far as it has
+// applied the log. It is 0 when this node does not know, being a primary without a lease.
+func (s *Shard) garbageHorizon() hlc.Timestamp {
+	serving := s.serving() == nil
+	s.mu.Lock()
+	var horizon hlc.Timestamp
+	switch {
+	case serving:
+		horizon = hlc.At(s.clock.Last().Millis()-horizonBehind, 0)
+		for _, held := range s.mu.holds {
+			horizon = min(horizon, held)
+		}
+	case !s.mu.leading:
+		horizon = min(s.mu.horizon, s.Visible())
+	}
+	s.mu.Unlock()
 	if oldest, ok := s.store().OldestSnapshot(); ok {
 		horizon = min(horizon, oldest)
 	}
-	s.mu.Lock()
-	for _, held := range s.mu.holds {
-		horizon = min(horizon, held)
+	prepared, err := s.store().Prepared()
+	if err != nil {
+		return 0
 	}
-	s.mu.Unlock()
-	if prepared, err := s.store().Prepared(); err == nil {
-		for _, p := range prepared {
-			horizon = min(horizon, p.Time)
-		}
+	for _, p := range prepared {
+		horizon = min(horizon, p.Time)
 	}
-	if _, err := s.store().GC(s.ctx, nil, nil, horizon); err != nil && s.ctx.Err() == nil {
-		s.logger.Warn("garbage collection", "err", err)
-	}
-	s.releaseLog()
+	return horizon
 }
 
 // releaseLog lets go of log segments that a restart no longer needs. Replication keeps

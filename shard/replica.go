@@ -125,6 +125,8 @@ func (s *Shard) copied(name string, at wal.LSN, all func(put func(key, value []b
 // swap puts a complete store in the place of the one in use. Once it has begun there is no
 // way back: a failure ends the shard, and the next start finds either of the two.
 func (s *Shard) swap(name string, store *storage.Store, at wal.LSN) error {
+	s.upkeep.Lock()
+	defer s.upkeep.Unlock()
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	if err := s.moveMarker(name); err != nil {

@@ -37,8 +37,8 @@ import (
 
 // Shard is one node's copy of a shard. Its methods may be called by many goroutines.
 //
-// Threads: the applier applies committed records; the keeper, on a primary, logs
-// heartbeats, collects garbage and settles transactions that their coordinator left.
+// Threads: the applier applies committed records; the keeper collects garbage, releases
+// log and, on a primary, logs heartbeats and settles transactions that their coordinator left.
 // Open starts both, Close waits for both.
 //
 // Locks: applying and the log latch before mu; no log call while mu is held.
@@ -62,25 +62,27 @@ type Shard struct {
 	txids     atomic.Uint64
 	counters  counters
 
-	lastCollect time.Time // the keeper's
-	tables      sync.Map  // *catalog.Relation → *table
+	lastCollect time.Time  // the keeper's
+	upkeep      sync.Mutex // clean-up, or a new store in the place of the old one; before mu
+	tables      sync.Map   // *catalog.Relation → *table
 
 	mu struct {
 		sync.Mutex
-		leading  bool
-		term     uint32
-		applied  wal.LSN
-		moved    chan struct{} // closed and replaced at every apply and change of role
-		inflight []flight      // appended and not yet applied, in log order
-		pending  map[wal.LSN]func(error)
-		units    *units
-		deciding map[string]struct{} // gids whose decision record is in flight
-		decided  map[string]decided
-		prepared map[string]*preparedTx
-		open     map[string]*Tx // by gid: what a coordinator may still commit here
-		flying   map[uint64]int // records of sessions that are not applied yet
-		lost     map[uint64]struct{}
-		recent   recent
+		leading   bool
+		term      uint32
+		permitted uint32 // the term in which this node may lead, 0 for none
+		applied   wal.LSN
+		moved     chan struct{} // closed and replaced at every apply and change of role
+		inflight  []flight      // appended and not yet applied, in log order
+		pending   map[wal.LSN]func(error)
+		units     *units
+		deciding  map[string]struct{} // gids whose decision record is in flight
+		decided   map[string]decided
+		prepared  map[string]*preparedTx
+		open      map[string]*Tx // by gid: what a coordinator may still commit here
+		flying    map[uint64]int // records of sessions that are not applied yet
+		lost      map[uint64]struct{}
+		recent    recent
 
 		resolutions resolutions
 		marks       map[types.OID]mark
@@ -88,6 +90,7 @@ type Shard struct {
 		adopted     uint64             // ownership version of the map adopted last
 		members     uint64             // and the version in which its set of shards changed last
 		closed      hlc.Timestamp
+		horizon     hlc.Timestamp // the primary's for garbage, as a standby heard of it
 		draining    bool
 		active      int                      // transactions that are open
 		holds       map[string]hlc.Timestamp // what standbys read
@@ -122,7 +125,7 @@ type Options struct {
 	OnApply func()
 	// Relations are virtual relations that the node adds to every catalog.
 	Relations []*catalog.Relation
-	// Hold tells below which LSN standbys no longer need the log; nil: nobody needs it.
+	// Hold tells below which LSN others no longer need the log; nil: nobody needs it.
 	Hold func() wal.LSN
 	// Fatal is told once that the log or the store failed: the process must end.
 	Fatal func(error)

@@ -127,6 +127,17 @@ func recordLength(b []byte) (int, error) {
 	return int(n), nil
 }
 
+// CountRecords returns how many whole records b holds, which begins with one.
+func CountRecords(b []byte) (n int) {
+	for {
+		length, err := recordLength(b)
+		if err != nil || len(b) < length {
+			return n
+		}
+		b, n = b[length:], n+1
+	}
+}
+
 // append adds the encoded record to dst and fills in its CRC.
 func (r *Record) append(dst []byte) []byte {
 	le := binary.LittleEndian

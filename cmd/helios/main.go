@@ -68,8 +68,8 @@ type later struct{ name, instead string }
 
 var laterCommands = []later{
 	{"proxy", "connect to a router; a standby also forwards writes to its primary"},
-	{"failover", "a standby takes over by itself when its primary is gone"},
-	{"switchover", "stop the primary: its standby takes over"},
+	{"failover", "a standby that has all confirmed writes takes over by itself when its primary is gone, unless its server was started with --failover manual"},
+	{"switchover", "stop the primary's server with SIGTERM: its standby takes over within about a second, and it comes back as a standby"},
 	{"backup", "stop the cluster and copy its data directories"},
 	{"restore", "stop the cluster and put copied data directories back"},
 	{"verify", "compare row counts and checksums by SQL on each node"},

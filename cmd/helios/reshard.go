@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,7 +48,7 @@ func reshardStart() *cobra.Command {
 			if !wait {
 				return c.table(ctx, conn, cmd.OutOrStdout(), lastJob)
 			}
-			return c.follow(ctx, conn, cmd.OutOrStdout())
+			return c.wait(ctx, conn, cmd.OutOrStdout())
 		},
 	}
 	c.flags(cmd)
@@ -92,7 +93,7 @@ func reshardStatus() *cobra.Command {
 			}
 			defer conn.Close(context.WithoutCancel(ctx))
 			if wait {
-				return c.follow(ctx, conn, cmd.OutOrStdout())
+				return c.wait(ctx, conn, cmd.OutOrStdout())
 			}
 			return c.table(ctx, conn, cmd.OutOrStdout(), lastJob)
 		},
@@ -116,7 +117,11 @@ func reshardAbort() *cobra.Command {
 			if _, err := conn.Exec(ctx, "CALL helios.reshard_abort()", pgx.QueryExecModeSimpleProtocol); err != nil {
 				return err
 			}
-			return c.follow(ctx, conn, cmd.OutOrStdout())
+			state, _, err := c.follow(ctx, conn, cmd.OutOrStdout())
+			if err == nil && state == "done" {
+				err = errors.New("the job is done: it was too late to abort it")
+			}
+			return err
 		},
 	}
 	c.flags(cmd)
@@ -125,19 +130,27 @@ func reshardAbort() *cobra.Command {
 
 const lastJob = "SELECT * FROM helios.reshard_jobs ORDER BY id DESC LIMIT 1"
 
-// follow shows the newest job until it ends: a bar on a terminal, a line for each change
-// elsewhere, the last state as JSON with --json. A job that did not end well is an error.
-func (c *client) follow(ctx context.Context, conn *pgx.Conn, out io.Writer) error {
+// wait shows the newest job until it ends. A job that did not end well is an error.
+func (c *client) wait(ctx context.Context, conn *pgx.Conn, out io.Writer) error {
+	state, failure, err := c.follow(ctx, conn, out)
+	if err == nil && state == "aborted" {
+		err = fmt.Errorf("the job was aborted: %s", failure)
+	}
+	return err
+}
+
+// follow shows the newest job until it ends, and gives its state and error: a bar on a
+// terminal, a line for each change elsewhere, the last state as JSON with --json.
+func (c *client) follow(ctx context.Context, conn *pgx.Conn, out io.Writer) (state, failure string, err error) {
 	bar := !c.json && isTerminal(out)
 	var last string
 	for {
-		var state, failure string
 		var movesDone, movesAll, rows, bytes int64
-		err := conn.QueryRow(ctx, `SELECT state, coalesce(error, ''), moves_done, moves_total, rows_copied, bytes_copied
+		err = conn.QueryRow(ctx, `SELECT state, coalesce(error, ''), moves_done, moves_total, rows_copied, bytes_copied
 			FROM helios.reshard_jobs ORDER BY id DESC LIMIT 1`, pgx.QueryExecModeSimpleProtocol).
 			Scan(&state, &failure, &movesDone, &movesAll, &rows, &bytes)
 		if err != nil {
-			return err
+			return "", "", err
 		}
 		line := fmt.Sprintf("%-10s %d of %d moves, %d rows, %d bytes copied", state, movesDone, movesAll, rows, bytes)
 		switch {
@@ -152,18 +165,13 @@ func (c *client) follow(ctx context.Context, conn *pgx.Conn, out io.Writer) erro
 				fmt.Fprintln(out)
 			}
 			if c.json {
-				if err := c.table(ctx, conn, out, lastJob); err != nil {
-					return err
-				}
+				err = c.table(ctx, conn, out, lastJob)
 			}
-			if state == "aborted" {
-				return fmt.Errorf("the job was aborted: %s", failure)
-			}
-			return nil
+			return state, failure, err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", "", ctx.Err()
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
