@@ -399,6 +399,7 @@ func (f *finisher) run(r *Router) {
 		case <-tick.C:
 			f.flush(r)
 			r.follow()
+			r.holdSnapshots()
 		case <-f.wake:
 			f.flush(r)
 			return

@@ -50,6 +50,7 @@ type Router struct {
 	gathers   gathers
 	sequences sequenceBlocks
 	finished  finisher
+	snapshots snapshots
 
 	mu struct {
 		sync.Mutex

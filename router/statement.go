@@ -201,6 +201,7 @@ func (s *statement) chooseFixed(ctx context.Context, gather *plan.Gather, severa
 			if len(targets) == 1 {
 				t.scope = targets[0].shard
 				t.fixed, err = s.r.visible(ctx, t.scope)
+				s.r.snapshots.add(t, t.fixed)
 				s.at, s.mode = t.fixed, fixed
 				return err
 			}
@@ -209,6 +210,7 @@ func (s *statement) chooseFixed(ctx context.Context, gather *plan.Gather, severa
 			return err
 		}
 		t.fixed = max(t.fixed, t.s.lastCommit())
+		s.r.snapshots.add(t, t.fixed)
 	}
 	s.at, s.mode, s.partial = t.fixed, fixed, t.partial
 	return nil

@@ -328,6 +328,9 @@ func (t *Tx) end() {
 	}
 	clear(t.links)
 	t.order, t.running = nil, nil
+	if t.fixed != 0 {
+		t.r.snapshots.remove(t)
+	}
 }
 
 // Lock is LOCK TABLE: on every shard, in their order, so that two of them cannot lock

@@ -37,7 +37,8 @@ type world struct {
 	fault   wireFault
 	limits  router.Limits // of routers made from now on
 
-	connsMax int // of a router's pools, 0 for the usual
+	connsMax int          // of a router's pools, 0 for the usual
+	ahead    atomic.Int64 // how far the routers' wall clocks are ahead, ms
 }
 
 // node is a shard's primary.
@@ -334,6 +335,7 @@ func (w *world) newRouter(incarnation uint32) *router.Router {
 	}
 	r, err := router.New(context.Background(), router.Options{
 		Map: see, Refresh: refresh, Shards: remote.NewShards(client, "heliosdb", see, 2*time.Second), Incarnation: incarnation, Limits: w.limits,
+		Wall: func() int64 { return time.Now().UnixMilli() + w.ahead.Load() },
 		AssignUnits: func(ctx context.Context, table uint32, set cluster.CellSet) error {
 			err := w.change(func(m *cluster.Map) (*cluster.Map, error) { return m.WithCells(table, set) })
 			if err == nil {

@@ -69,6 +69,7 @@ func (s *Shard) take(term uint32) error {
 		return err
 	}
 	s.mu.leading, s.mu.term = true, term
+	s.mu.led = time.Now()
 	s.mu.draining = false // a switchover away from this node, terms ago, is over
 	s.announce()
 	return nil
@@ -357,9 +358,9 @@ func (s *Shard) garbageHorizon() hlc.Timestamp {
 	var horizon hlc.Timestamp
 	switch {
 	case serving:
-		horizon = hlc.At(s.clock.Last().Millis()-horizonBehind, 0)
-		for _, held := range s.mu.holds {
-			horizon = min(horizon, held)
+		horizon = min(hlc.At(s.clock.Last().Millis()-horizonBehind, 0), s.heldSnapshot(time.Now()))
+		if time.Since(s.mu.led) < holdSilence {
+			horizon = 0 // routers have not told yet what they hold
 		}
 	case !s.mu.leading:
 		horizon = min(s.mu.horizon, s.Visible())

@@ -83,7 +83,7 @@ func (s *Shard) HoldSnapshot(node string, oldest hlc.Timestamp) {
 		delete(s.mu.holds, node)
 		return
 	}
-	s.mu.holds[node] = oldest
+	s.mu.holds[node] = hold{oldest: oldest}
 }
 
 // Export gives one consistent state of the store as pairs, for a base copy.

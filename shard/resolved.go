@@ -88,7 +88,7 @@ func (s *Shard) forgettable(at hlc.Timestamp) bool {
 		return false
 	}
 	for _, held := range s.mu.holds {
-		if held <= at {
+		if held.oldest <= at {
 			return false
 		}
 	}

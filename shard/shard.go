@@ -92,9 +92,10 @@ type Shard struct {
 		closed      hlc.Timestamp
 		horizon     hlc.Timestamp // the primary's for garbage, as a standby heard of it
 		draining    bool
-		active      int                      // transactions that are open
-		holds       map[string]hlc.Timestamp // what standbys read
-		err         error                    // why nothing is applied any more
+		active      int             // transactions that are open
+		holds       map[string]hold // what standbys and routers read
+		led         time.Time       // when this node became primary
+		err         error           // why nothing is applied any more
 	}
 }
 
@@ -197,7 +198,7 @@ func Open(o Options) (*Shard, error) {
 	s.mu.open = map[string]*Tx{}
 	s.mu.flying, s.mu.lost = map[uint64]int{}, map[uint64]struct{}{}
 	s.mu.marks = map[types.OID]mark{}
-	s.mu.holds = map[string]hlc.Timestamp{}
+	s.mu.holds = map[string]hold{}
 	s.mu.units = newUnits()
 	s.locks.Reset(errNotPrimary())
 	if err := s.open(); err != nil {
