@@ -153,7 +153,11 @@ func (n *Node) startTerm(e appendTermStart) {
 		return
 	}
 	var start wal.LSN
-	end, err := n.opts.Log.Append(e.term, wal.TypeTermStart, 0, 0, func(lsn wal.LSN) (uint64, []byte, error) {
+	var flags uint8
+	if e.lossy {
+		flags = wal.FlagLossy
+	}
+	end, err := n.opts.Log.Append(e.term, wal.TypeTermStart, flags, 0, func(lsn wal.LSN) (uint64, []byte, error) {
 		start = lsn
 		return floor, payload, nil
 	})

@@ -48,6 +48,12 @@ func (s *Shard) loadLocked() error {
 			return s.loadDecision(k[len(decisionMeta):], value)
 		case strings.HasPrefix(k, sequenceMeta):
 			return s.loadMark(key, value)
+		case k == lossyMeta:
+			if len(value) != 8 {
+				return errPayload
+			}
+			s.mu.lossy = hlc.Timestamp(binary.LittleEndian.Uint64(value))
+			return nil
 		case k == versionMeta:
 			s.mu.units.version = binary.BigEndian.Uint64(value)
 			return nil
@@ -68,6 +74,10 @@ func (s *Shard) loadLocked() error {
 }
 
 const versionMeta = "own"
+
+// lossyMeta holds where the clock of the last term began that answered writes may have been
+// lost before (T16).
+const lossyMeta = "lossy"
 
 // catalogMark is a row that every DDL writes: its version is the catalog's version, and
 // its lock keeps two DDLs apart.
@@ -258,7 +268,14 @@ func (s *Shard) changeOf(rec wal.Record) (change, error) {
 	case wal.TypeHeartbeat:
 		h, err := decodeHeartbeat(rec.Payload)
 		return change{storage.Pass(ts), func() error { s.mu.closed = max(s.mu.closed, h.Closed); return nil }}, err
-	case wal.TypeTermStart, wal.TypeSyncSet, wal.TypeCheckpoint, wal.TypeHandover:
+	case wal.TypeTermStart:
+		if rec.Flags&wal.FlagLossy == 0 {
+			return change{effect: storage.Pass(ts)}, nil
+		}
+		var b storage.Batch
+		b.PutMeta([]byte(lossyMeta), binary.LittleEndian.AppendUint64(nil, rec.Time))
+		return change{storage.Commit(ts, &b), func() error { s.mu.lossy = ts; return nil }}, nil
+	case wal.TypeSyncSet, wal.TypeCheckpoint, wal.TypeHandover:
 		return change{effect: storage.Pass(ts)}, nil
 	}
 	return change{}, fmt.Errorf("%w: %v", errUnknownRecord, rec.Type)

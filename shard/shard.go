@@ -95,6 +95,7 @@ type Shard struct {
 		active      int             // transactions that are open
 		holds       map[string]hold // what standbys and routers read
 		led         time.Time       // when this node became primary
+		lossy       hlc.Timestamp   // snapshots below are not what they were
 		err         error           // why nothing is applied any more
 	}
 }

@@ -90,6 +90,11 @@ func (s *Shard) admit(ctx context.Context, at hlc.Timestamp) error {
 		return types.Errorf("72000", "snapshot too old")
 	}
 	s.mu.Lock()
+	if at < s.mu.lossy {
+		floor := s.mu.lossy
+		s.mu.Unlock()
+		return errLossy(floor)
+	}
 	if !s.mu.leading {
 		s.mu.Unlock()
 		return s.admitStandby(ctx, at)
@@ -113,6 +118,13 @@ func (s *Shard) admit(ctx context.Context, at hlc.Timestamp) error {
 	}
 	return s.serving()
 }
+
+// lossyError says that a snapshot is from before a failover that lost answered writes.
+type lossyError struct{ floor hlc.Timestamp }
+
+func errLossy(floor hlc.Timestamp) error { return &lossyError{floor} }
+
+func (e *lossyError) Error() string { return "answered writes were lost since the snapshot" }
 
 // admitStandby waits until the primary has closed at.
 func (s *Shard) admitStandby(ctx context.Context, at hlc.Timestamp) error {

@@ -94,6 +94,13 @@ func (t *Tx) reading(ctx context.Context, m message, from *start, rows bool) (*r
 		return t.e.readStandby(ctx, at)
 	}
 	r, err := t.e.read(ctx, at, from, fixed)
+	if lossy, ok := errors.AsType[*lossyError](err); ok {
+		if !m.fixed && t.o.Isolation != session.RepeatableRead {
+			return nil, restart(lossy.floor)
+		}
+		return nil, types.Errorf("40001", "could not serialize access: writes were lost in a failover since the transaction's snapshot").
+			WithHint("Run the transaction again.")
+	}
 	if err == nil && t.o.Isolation == session.RepeatableRead {
 		t.fixed = r.at
 	}

@@ -59,6 +59,10 @@ func (t Type) String() string {
 
 func (t Type) valid() bool { return t > 0 && int(t) < len(typeNames) }
 
+// FlagLossy marks a TERM_START: answered writes of the terms before may be missing, and no
+// snapshot below the record's time is what it was.
+const FlagLossy uint8 = 1
+
 // Record is one entry of the log. Its payload is never changed by anyone: it may be
 // kept, and it must not be written to.
 type Record struct {
