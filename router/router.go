@@ -51,6 +51,7 @@ type Router struct {
 	sequences sequenceBlocks
 	finished  finisher
 	snapshots snapshots
+	watched   watched
 
 	mu struct {
 		sync.Mutex
@@ -152,6 +153,7 @@ func New(ctx context.Context, o Options) (*Router, error) {
 		return nil, err
 	}
 	r.work.Go(func() { r.finished.run(r) })
+	r.work.Go(r.watchDeadlocks)
 	return r, nil
 }
 

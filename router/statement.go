@@ -40,6 +40,7 @@ type statement struct {
 	committed *link // a write was sent over it that commits by itself
 	alone     bool  // nothing but this statement is in its transaction
 	together  bool  // its shards prepare with the statement
+	cancel    context.CancelCauseFunc
 
 	known []target // of the only Gather, when choose has found them
 
@@ -63,6 +64,29 @@ type gatherStats struct {
 	shards, shardsAll int
 	cells, cellsAll   int
 	reason            string
+}
+
+// runWatched runs the plan; while a statement that writes or locks holds locks, the router
+// looks for deadlocks that it may be part of.
+func (s *statement) runWatched(ctx context.Context) (*exec.Result, error) {
+	if s.q.ReadOnly {
+		return s.run(ctx)
+	}
+	ctx, s.cancel = context.WithCancelCause(ctx) // not called at the end: rows may still come
+	if len(s.t.links) > 0 {
+		s.watch()
+	}
+	res, err := s.run(ctx)
+	if s.t.seq != 0 {
+		s.r.watched.remove(s.t.gid())
+	}
+	return res, deadlocked(ctx, err)
+}
+
+func (s *statement) watch() {
+	if s.cancel != nil {
+		s.r.watched.add(s.t.gid(), s.cancel)
+	}
 }
 
 // run runs the plan. A reading statement whose shards may still ask for a restart is held
@@ -334,6 +358,7 @@ func (s *statement) link(ctx context.Context, id cluster.ShardID, p part) (*link
 	}
 	s.t.links[id], s.t.order = l, append(s.t.order, id)
 	s.mu.fresh = append(s.mu.fresh, l)
+	s.watch()
 	return l, nil
 }
 

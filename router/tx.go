@@ -87,7 +87,7 @@ func (t *Tx) run(ctx context.Context, d *plan.Query, env *exec.Env) (*exec.Resul
 	for {
 		s := &statement{t: t, r: t.r, q: d, env: env, gather: tries.pin}
 		t.running = s
-		res, err := s.run(ctx)
+		res, err := s.runWatched(ctx)
 		if err == nil {
 			t.prepared = s.together
 			return res, nil

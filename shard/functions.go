@@ -55,6 +55,9 @@ func (e *Engine) statementFunctions() []*builtin.Func {
 			}
 			return types.Int(int64(e.Visible())), nil
 		}),
+		function("lock_waits", text, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+			return types.Text(e.LockWaits()), e.serving()
+		}),
 		function("hold_snapshot", types.VoidOID, []types.OID{text, big}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			e.HoldForRouter(a[0].AsText(), hlc.Timestamp(max(0, a[1].AsInt())))
 			return types.Text(""), e.serving()

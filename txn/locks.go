@@ -55,6 +55,7 @@ type Locks struct {
 		held    map[ID][]string // keys in order of first acquisition
 		waiting map[ID]*waiter  // what a transaction waits for
 		closed  error           // set by Reset: every waiter and caller gets it
+		waits   uint64          // numbers them
 	}
 }
 
@@ -67,6 +68,7 @@ type waiter struct {
 	id    ID
 	key   string
 	mode  Mode
+	n     uint64     // no other wait has the same
 	ready chan error // buffered: nil when granted
 }
 
@@ -116,6 +118,8 @@ func (l *Locks) Acquire(ctx context.Context, id ID, key string, mode Mode, wait 
 	} else {
 		lk.queue = append(lk.queue, w)
 	}
+	l.mu.waits++
+	w.n = l.mu.waits
 	l.mu.waiting[id] = w
 	l.mu.Unlock()
 	return l.await(ctx, w, timeout)
@@ -272,6 +276,26 @@ func (l *Locks) Waiting() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.mu.waiting)
+}
+
+// Edge says that one transaction waits for another. Number is that of the wait: the same
+// two may wait again, for something else.
+type Edge struct {
+	Waiter, Holder ID
+	Number         uint64
+}
+
+// Edges lists who waits for whom.
+func (l *Locks) Edges() []Edge {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Edge
+	for id, w := range l.mu.waiting {
+		for _, holder := range l.mu.locks[w.key].blockers(w) {
+			out = append(out, Edge{id, holder, w.n})
+		}
+	}
+	return out
 }
 
 // Reset forgets every lock and answers every waiter with err: the node is no longer
