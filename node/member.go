@@ -212,11 +212,20 @@ func (m *member) build() error {
 			return 1
 		},
 	})
+	close(m.built)
+	m.grpc = grpc.NewServer()
+	m.ha.Register(m.grpc)
+	rpc.RegisterReshardServer(m.grpc, &donor{m: m})
+	return m.buildSQL()
+}
+
+// buildSQL makes the server of sessions.
+func (m *member) buildSQL() error {
 	host := session.NewHost(session.Options{Engine: m.engineFor, Standby: func() bool {
 		_, leading := m.shard.Leading()
 		return !leading
 	}})
-	keeper, err := newGatekeeper(o.secret, m.catalog)
+	keeper, err := newGatekeeper(m.o.secret, m.catalog)
 	if err != nil {
 		return err
 	}
@@ -226,14 +235,7 @@ func (m *member) build() error {
 			return host.Open(ctx, info, client)
 		},
 	})
-	if err != nil {
-		return err
-	}
-	close(m.built)
-	m.grpc = grpc.NewServer()
-	m.ha.Register(m.grpc)
-	rpc.RegisterReshardServer(m.grpc, &donor{m: m})
-	return nil
+	return err
 }
 
 // run starts the threads.

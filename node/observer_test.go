@@ -22,22 +22,7 @@ func TestThreeObservers(t *testing.T) {
 	base := freeBlock(t, 8)
 	addr := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", base+2*i) }
 	all := []string{addr(0), addr(1), addr(2)}
-	options := make([]observerOptions, len(all))
-	observers := make([]*observer, len(all))
-	var starts sync.WaitGroup
-	for i := range all {
-		options[i] = observerOptions{id: fmt.Sprint("o", i), cluster: "three", listen: all[i], all: all, data: t.TempDir()}
-		starts.Go(func() {
-			var err error
-			if observers[i], err = startObserver(t.Context(), options[i]); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	starts.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
+	observers, options := startObservers(t, all)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	store, err := dialObservers(ctx, all, "three")
@@ -48,17 +33,7 @@ func TestThreeObservers(t *testing.T) {
 	count := consensus.At[int](store, "count")
 	add := func() {
 		t.Helper()
-		for { // an answer may be lost with a leader
-			short, done := context.WithTimeout(ctx, 3*time.Second)
-			_, err := count.Update(short, func(n *int) error { *n++; return nil })
-			done()
-			if err == nil {
-				return
-			}
-			if ctx.Err() != nil {
-				t.Fatal(err)
-			}
-		}
+		increment(ctx, t, count)
 	}
 	add()
 	for i, o := range observers { // all three have it: they are one store
@@ -91,6 +66,44 @@ func TestThreeObservers(t *testing.T) {
 	}
 	observers[0].stop()
 	observers[2].stop()
+}
+
+// startObservers starts observers at these addresses, all at once.
+func startObservers(t *testing.T, all []string) ([]*observer, []observerOptions) {
+	t.Helper()
+	options := make([]observerOptions, len(all))
+	observers := make([]*observer, len(all))
+	var starts sync.WaitGroup
+	for i := range all {
+		options[i] = observerOptions{id: fmt.Sprint("o", i), cluster: "three", listen: all[i], all: all, data: t.TempDir()}
+		starts.Go(func() {
+			var err error
+			if observers[i], err = startObserver(t.Context(), options[i]); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starts.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return observers, options
+}
+
+// increment adds one at least: an answer may be lost with a leader.
+func increment(ctx context.Context, t *testing.T, count consensus.Doc[int]) {
+	t.Helper()
+	for {
+		short, done := context.WithTimeout(ctx, 3*time.Second)
+		_, err := count.Update(short, func(n *int) error { *n++; return nil })
+		done()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // An observer that was founded alone stays alone: a list that says otherwise is refused.
