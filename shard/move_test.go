@@ -39,7 +39,7 @@ func TestDrainedOfLocks(t *testing.T) {
 		{"SELECT FROM t", true},
 	} {
 		a.run("BEGIN; " + c.text + "; PREPARE TRANSACTION 'a'")
-		if _, err := s.Seal(t.Context(), slots()); err != nil {
+		if err := s.setState(t.Context(), wal.TypeSeal, slots(), unitOwned, unitSealed); err != nil { // no deadline
 			t.Fatal(err)
 		}
 		if got, err := s.Drained(slots()); got != c.want || err != nil {
@@ -59,7 +59,7 @@ func TestSealOutlivesProcess(t *testing.T) {
 	s := openShard(t, fs)
 	sealed, off := []placement.Unit{{N: 1}, {N: 2}}, []placement.Unit{{N: 3}}
 	for _, units := range [][]placement.Unit{sealed, off} {
-		if _, err := s.Seal(t.Context(), units); err != nil {
+		if err := s.setState(t.Context(), wal.TypeSeal, units, unitOwned, unitSealed); err != nil { // no deadline
 			t.Fatal(err)
 		}
 	}
@@ -130,7 +130,7 @@ func TestUnitsOfLostRecords(t *testing.T) {
 func TestSealIsWhole(t *testing.T) {
 	s := openShard(t, syncedRoot(t))
 	defer closeShard(t, s)
-	if _, err := s.Seal(t.Context(), []placement.Unit{{N: 2}}); err != nil {
+	if err := s.setState(t.Context(), wal.TypeSeal, []placement.Unit{{N: 2}}, unitOwned, unitSealed); err != nil { // no deadline
 		t.Fatal(err)
 	}
 	if _, err := s.Seal(t.Context(), []placement.Unit{{N: 1}, {N: 2}}); !errors.Is(err, errUnitState) {
