@@ -64,8 +64,11 @@ func (v *mover) do(ctx context.Context, job *reshard.Job, m *reshard.Move, e res
 	case reshard.Compare:
 		return v.verify(ctx, job, m, units)
 	case reshard.Seal:
+		if len(m.Epochs) != len(m.Units) {
+			return reshard.Event{}, errors.New("the epochs of the units are not known")
+		}
 		m.Sealed = time.Now().UTC()
-		_, err := v.one(ctx, m.From, "SELECT helios.seal($1)", units)
+		_, err := v.one(ctx, m.From, "SELECT helios.seal($1, $2)", units, shard.FormatEpochs(unitsOfMove(m), m.Epochs))
 		return event(reshard.IsSealed), err
 	case reshard.Drain:
 		return v.drain(ctx, job, m, units)

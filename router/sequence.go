@@ -153,18 +153,18 @@ func (r *Router) setSequence(ctx context.Context, seq types.OID, value int64, ca
 	return err
 }
 
-// forgetNew sets back the sequences that a rolled back transaction had made and used: the
-// next one to be made may get the same number.
-func (t *Tx) forgetNew(ctx context.Context) {
+// forgetNew sets back the sequences that a rolled back transaction, or the part behind a
+// savepoint, had made and used: the next one to be made may get the same number. kept is the
+// transaction's catalog at the savepoint, nil for the committed one.
+func (t *Tx) forgetNew(ctx context.Context, kept *catalog.Catalog) {
 	if t.draft == nil {
 		return
 	}
-	committed := t.r.Catalog()
+	if kept == nil {
+		kept = t.r.Catalog()
+	}
 	for rel := range t.draft.Relations() {
-		if rel.Sequence == nil || !t.r.sequences.dropFresh(rel.OID) {
-			continue
-		}
-		if _, ok := committed.ByOID(rel.OID); ok {
+		if _, ok := kept.ByOID(rel.OID); ok || rel.Sequence == nil || !t.r.sequences.dropFresh(rel.OID) {
 			continue
 		}
 		if err := t.r.setSequence(ctx, rel.OID, rel.Sequence.Start, false); err != nil {

@@ -28,9 +28,10 @@ type Tx struct {
 	s *sessionState
 
 	links      map[cluster.ShardID]*link
-	order      []cluster.ShardID // of links, first written first: the first is the owner
-	savepoints []string          // open ones, oldest first
-	seq        uint64            // of its gid; 0 while nothing was written
+	order      []cluster.ShardID  // of links, first written first: the first is the owner
+	savepoints []string           // open ones, oldest first
+	drafts     []*catalog.Catalog // draft at each of them
+	seq        uint64             // of its gid; 0 while nothing was written
 
 	fixed   hlc.Timestamp // REPEATABLE READ: the snapshot, once chosen
 	partial partial       // shards that were silent when it was gathered
@@ -216,7 +217,7 @@ func (t *Tx) EndStatement(error) {
 
 // Savepoint notes a savepoint; shards hear of it with the next statement they get.
 func (t *Tx) Savepoint(_ context.Context, name string) error {
-	t.savepoints = append(t.savepoints, name)
+	t.savepoints, t.drafts = append(t.savepoints, name), append(t.drafts, t.draft)
 	return nil
 }
 
@@ -230,6 +231,11 @@ func (t *Tx) RollbackTo(ctx context.Context, name string) error {
 	t.closeStreams()
 	t.running = nil
 	t.savepoints = t.savepoints[:i+1]
+	if kept := t.drafts[i]; kept != t.draft {
+		t.forgetNew(ctx, kept)
+		t.draft = kept
+	}
+	t.drafts = t.drafts[:i+1]
 	return t.each(func(l *link) error {
 		l.marked = false
 		if l.saved <= i {
@@ -247,7 +253,7 @@ func (t *Tx) Release(_ context.Context, name string) error {
 	if i < 0 {
 		return types.Errorf("3B001", "savepoint \"%s\" does not exist", name)
 	}
-	t.savepoints = t.savepoints[:i]
+	t.savepoints, t.drafts = t.savepoints[:i], t.drafts[:i]
 	for _, l := range t.links {
 		if l.saved > i {
 			l.queued, l.saved = append(l.queued, "RELEASE SAVEPOINT "+sql.QuoteIdent(name)), i
@@ -316,7 +322,7 @@ func (t *Tx) Rollback(ctx context.Context) error {
 		l.rollback(ctx)
 		return nil
 	})
-	t.forgetNew(ctx)
+	t.forgetNew(ctx, nil)
 	t.end()
 	return err
 }

@@ -150,12 +150,16 @@ func (e *Engine) moveFunctions() []*builtin.Func {
 	text, big, oid := types.TextOID, types.Int8OID, types.OIDOID
 	return []*builtin.Func{
 		function("set_placement", types.VoidOID, []types.OID{oid, text, types.Int4OID, types.ByteaOID}, e.setPlacement),
-		function("seal", big, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+		function("seal", big, []types.OID{text, text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			units, err := ParseUnits(a[0].AsText())
 			if err != nil {
 				return types.Null, err
 			}
-			lsn, err := e.Seal(ctx, units)
+			epochs, err := parseEpochs(a[1].AsText())
+			if err != nil {
+				return types.Null, err
+			}
+			lsn, err := e.Seal(ctx, units, epochs)
 			return types.Int(int64(lsn)), err
 		}),
 		function("drained", types.BoolOID, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -81,8 +82,29 @@ func (s *Shard) OwnAll(ctx context.Context, tables []placement.Unit) error {
 // Seal stops new writes to units that are about to move; those in transactions that
 // already wrote there may still commit before the record. It gives the seal's LSN. The
 // units come back by themselves after SealDeadline.
-func (s *Shard) Seal(ctx context.Context, units []placement.Unit) (wal.LSN, error) {
-	if err := s.setState(ctx, wal.TypeSeal, units, unitOwned, unitSealed); err != nil {
+//
+// epochs are those of the units in the map that the flip will replace. A shard that has not
+// heard of them waits a little: were it to hear after its reads are off, it would take the
+// units for given back and write to them, and the flip would not notice.
+func (s *Shard) Seal(ctx context.Context, units []placement.Unit, epochs []uint32) (wal.LSN, error) {
+	if len(epochs) != len(units) {
+		return 0, types.Errorf("22023", "%d epochs for %d units", len(epochs), len(units))
+	}
+	heard, cancel := context.WithTimeoutCause(ctx, SealDeadline, errUnitState)
+	defer cancel()
+	err := s.waitFor(heard, func() (bool, error) { return s.mu.units.since(units, epochs), nil })
+	if err != nil {
+		return 0, err
+	}
+	_, err = s.logRecord(ctx, wal.TypeSeal, 0, func(hlc.Timestamp) ([]byte, error) {
+		for i, u := range units {
+			if s.mu.units.state[u].Epoch != epochs[i] {
+				return nil, errUnitState
+			}
+		}
+		return s.turn(units, unitOwned, unitSealed)
+	})
+	if err != nil {
 		return 0, err
 	}
 	end := s.Applied()
@@ -419,6 +441,37 @@ func (s *Shard) owns(u placement.Unit, t *table) bool {
 	return s.mu.units.may(u, false) == nil
 }
 
+// FormatEpochs spells the epochs of units, which are in the order of ParseUnits then.
+func FormatEpochs(units []placement.Unit, epochs []uint32) string {
+	order := make([]int, len(units))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return compareUnits(units[i], units[j]) })
+	parts := make([]string, len(units))
+	for i, at := range order {
+		parts[i] = strconv.FormatUint(uint64(epochs[at]), 10)
+	}
+	return strings.Join(parts, ",")
+}
+
+// parseEpochs reads what FormatEpochs wrote.
+func parseEpochs(text string) ([]uint32, error) {
+	var out []uint32
+	for one := range strings.SplitSeq(text, ",") {
+		n, err := strconv.ParseUint(one, 10, 32)
+		if err != nil {
+			return nil, types.Errorf("22023", "cannot read epochs %q", text)
+		}
+		out = append(out, uint32(n))
+	}
+	return out, nil
+}
+
+func compareUnits(a, b placement.Unit) int {
+	return cmp.Or(cmp.Compare(a.Space, b.Space), cmp.Compare(a.N, b.N))
+}
+
 // FormatUnits spells units as SQL functions take them: space:n,n;space:n.
 func FormatUnits(units []placement.Unit) string {
 	bySpace := map[uint32][]string{}
@@ -448,11 +501,6 @@ func ParseUnits(text string) ([]placement.Unit, error) {
 			out = append(out, placement.Unit{Space: uint32(space), N: n})
 		}
 	}
-	slices.SortFunc(out, func(a, b placement.Unit) int {
-		if a.Space != b.Space {
-			return int(int64(a.Space) - int64(b.Space))
-		}
-		return int(int64(a.N) - int64(b.N))
-	})
+	slices.SortFunc(out, compareUnits)
 	return out, nil
 }

@@ -39,7 +39,7 @@ func TestDrainedOfLocks(t *testing.T) {
 		{"SELECT FROM t", true},
 	} {
 		a.run("BEGIN; " + c.text + "; PREPARE TRANSACTION 'a'")
-		if _, err := s.Seal(t.Context(), slots()); err != nil {
+		if err := s.setState(t.Context(), wal.TypeSeal, slots(), unitOwned, unitSealed); err != nil { // no deadline
 			t.Fatal(err)
 		}
 		if got, err := s.Drained(slots()); got != c.want || err != nil {
@@ -59,7 +59,7 @@ func TestSealOutlivesProcess(t *testing.T) {
 	s := openShard(t, fs)
 	sealed, off := []placement.Unit{{N: 1}, {N: 2}}, []placement.Unit{{N: 3}}
 	for _, units := range [][]placement.Unit{sealed, off} {
-		if _, err := s.Seal(t.Context(), units); err != nil {
+		if err := s.setState(t.Context(), wal.TypeSeal, units, unitOwned, unitSealed); err != nil { // no deadline
 			t.Fatal(err)
 		}
 	}
@@ -130,10 +130,10 @@ func TestUnitsOfLostRecords(t *testing.T) {
 func TestSealIsWhole(t *testing.T) {
 	s := openShard(t, syncedRoot(t))
 	defer closeShard(t, s)
-	if _, err := s.Seal(t.Context(), []placement.Unit{{N: 2}}); err != nil {
+	if err := s.setState(t.Context(), wal.TypeSeal, []placement.Unit{{N: 2}}, unitOwned, unitSealed); err != nil { // no deadline
 		t.Fatal(err)
 	}
-	if _, err := s.Seal(t.Context(), []placement.Unit{{N: 1}, {N: 2}}); !errors.Is(err, errUnitState) {
+	if _, err := s.Seal(t.Context(), []placement.Unit{{N: 1}, {N: 2}}, []uint32{1, 1}); !errors.Is(err, errUnitState) {
 		t.Errorf("a second seal: %v", err)
 	}
 	if !s.Owns([]placement.Unit{{N: 1}}) {
@@ -192,5 +192,43 @@ func TestDropInParts(t *testing.T) {
 		if err := it.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestSealAtTheEpochsOfTheFlip holds that a source which has not heard of its newest epoch
+// does not seal: it would hear of it later, and take the units for given back.
+func TestSealAtTheEpochsOfTheFlip(t *testing.T) {
+	s := openShard(t, syncedRoot(t))
+	defer closeShard(t, s)
+	units := []placement.Unit{{Space: 9, N: 1}, {N: 2}, {N: 1}}
+	own := func(o ownership) {
+		t.Helper()
+		if _, err := s.logRecord(t.Context(), wal.TypeOwn, 0, func(hlc.Timestamp) ([]byte, error) { return o.encode(), nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own(ownership{Version: 2, Units: []ownedUnit{{Unit: units[0], Epoch: 5, State: unitOwned}}})
+	text := FormatEpochs(units, []uint32{5, 1, 3})
+	if text != "3,1,5" {
+		t.Errorf("the epochs of %s are %q", FormatUnits(units), text)
+	}
+	epochs, err := parseEpochs(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sorted, err := ParseUnits(FormatUnits(units))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Seal(t.Context(), sorted, epochs); !errors.Is(err, errUnitState) {
+		t.Errorf("sealed ahead of the map: %v", err)
+	}
+	own(ownership{Version: 3, Units: []ownedUnit{{Unit: units[2], Epoch: 4, State: unitOwned}}})
+	if _, err := s.Seal(t.Context(), sorted, epochs); !errors.Is(err, errUnitState) {
+		t.Errorf("sealed at a later epoch: %v", err)
+	}
+	epochs[0] = 4
+	if _, err := s.Seal(t.Context(), sorted, epochs); err != nil {
+		t.Error(err)
 	}
 }

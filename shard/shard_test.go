@@ -82,7 +82,7 @@ func TestSequenceMarks(t *testing.T) {
 	if got := from.SequenceMarks(unit, testSlots); got != "17000=42+" {
 		t.Errorf("after a crash the marks are %q", got)
 	}
-	if _, err := from.Seal(ctx, unit); err != nil {
+	if _, err := from.Seal(ctx, unit, []uint32{1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := from.SetSequence(ctx, seq, 50, false, testSlots); types.CodeOf(err) != "ZH001" {

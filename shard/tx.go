@@ -29,6 +29,7 @@ type Tx struct {
 	units unitSet          // written
 	fixed hlc.Timestamp    // REPEATABLE READ: the first statement's snapshot
 	draft *catalog.Catalog // after own DDL
+	saved []savedDraft     // oldest first
 	gid   string           // of the distributed transaction it is part of
 	term  uint32           // in which it began; its locks are gone in any later one
 	over  bool
@@ -290,7 +291,24 @@ func (t *Tx) Lock(ctx context.Context, rel *catalog.Relation, mode string, noWai
 // Savepoint marks a point to go back to.
 func (t *Tx) Savepoint(_ context.Context, name string) error {
 	t.tx.Savepoint(name)
+	t.saved = append(t.saved, savedDraft{name, t.draft})
 	return nil
+}
+
+// savedDraft is the transaction's own catalog at a savepoint, nil for none.
+type savedDraft struct {
+	name  string
+	draft *catalog.Catalog
+}
+
+// findSaved gives the place of the newest savepoint of a name, which there is.
+func (t *Tx) findSaved(name string) int {
+	for i, s := range slices.Backward(t.saved) {
+		if s.name == name {
+			return i
+		}
+	}
+	return 0
 }
 
 // RollbackTo goes back to a savepoint. A router's mark of a statement that runs again keeps
@@ -303,6 +321,8 @@ func (t *Tx) RollbackTo(_ context.Context, name string) error {
 	if !back(name) {
 		return types.Errorf("3B001", "savepoint %q does not exist", name)
 	}
+	i := t.findSaved(name)
+	t.draft, t.saved = t.saved[i].draft, t.saved[:i+1]
 	return nil
 }
 
@@ -311,6 +331,7 @@ func (t *Tx) Release(_ context.Context, name string) error {
 	if !t.tx.Release(name) {
 		return types.Errorf("3B001", "savepoint %q does not exist", name)
 	}
+	t.saved = t.saved[:t.findSaved(name)]
 	return nil
 }
 

@@ -56,6 +56,16 @@ func (u *units) moving(unit placement.Unit, write bool) bool {
 	return s == unitReadsOff || write && s == unitSealed
 }
 
+// since tells whether the shard has heard of the units' epochs.
+func (u *units) since(list []placement.Unit, epochs []uint32) bool {
+	for i, unit := range list {
+		if u.state[unit].Epoch < epochs[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // of lists the units of a space that this shard owns, ascending.
 func (u *units) of(space uint32) []placement.Unit {
 	var out []placement.Unit
