@@ -292,16 +292,16 @@ func (d *deparser) aggCall(a AggCall, cols []sql.Expr) sql.Expr {
 }
 
 // join writes a join of two FROM items. A side with more than FROM and WHERE becomes a
-// subquery, and so does one whose WHERE would change its meaning outside.
+// subquery, and so does one that would change its meaning outside.
 func (d *deparser) join(n *Join) *query {
 	l, r := d.upTo(n.Left, stageRows), d.upTo(n.Right, stageRows)
-	if l.sel.Where != nil && (n.Kind == RightJoin || n.Kind == FullJoin) || len(l.sel.From) != 1 {
+	if (n.Kind == RightJoin || n.Kind == FullJoin) && !l.extends() || len(l.sel.From) != 1 {
 		l = d.wrap(l)
 	}
-	semi := n.Kind == SemiJoin || n.Kind == AntiJoin
-	if !semi && r.sel.Where != nil && (n.Kind == LeftJoin || n.Kind == FullJoin) || len(r.sel.From) != 1 {
+	if (n.Kind == LeftJoin || n.Kind == FullJoin) && !r.extends() || len(r.sel.From) != 1 {
 		r = d.wrap(r)
 	}
+	semi := n.Kind == SemiJoin || n.Kind == AntiJoin
 	cols := slices.Concat(l.cols, r.cols)
 	var on sql.Expr
 	for _, k := range n.Keys {
@@ -336,6 +336,16 @@ func (d *deparser) join(n *Join) *query {
 		out.sel.Where = both(out.sel.Where, r.sel.Where)
 	}
 	return out
+}
+
+// extends tells whether a query's FROM may stand by itself on the side of an outer join
+// that gives NULLs: a condition would drop them, and what is computed from them need not
+// be NULL.
+func (q *query) extends() bool {
+	return q.sel.Where == nil && !slices.ContainsFunc(q.cols, func(c sql.Expr) bool {
+		_, plain := c.(*sql.ColumnRef)
+		return !plain
+	})
 }
 
 var joinWords = map[JoinKind]string{InnerJoin: "inner", LeftJoin: "left", RightJoin: "right", FullJoin: "full"}
