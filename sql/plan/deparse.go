@@ -97,10 +97,11 @@ func (d *deparser) wrap(q *query) *query {
 	return out
 }
 
-// upTo gives the query of n at most at a stage, as a subquery if it is beyond.
+// upTo gives the query of n at most at a stage, as a subquery if it is beyond. One that
+// locks takes ORDER BY and LIMIT only: a join would lose the clause, groups refuse it.
 func (d *deparser) upTo(n Node, s stage) *query {
 	q := d.node(n)
-	if q.stage > s {
+	if q.stage > s || s < stageSorted && len(q.sel.Locking) > 0 {
 		return d.wrap(q)
 	}
 	return q
