@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"sync"
 
 	"github.com/heliosdb/helios/remote"
@@ -32,18 +33,23 @@ func (s *statement) Gather(ctx context.Context, env *exec.Env, g *plan.Gather) (
 		if err != nil {
 			return nil, err
 		}
-		k, err := exec.EvalConst(ctx, g.KNN.K, env)
-		if err != nil {
-			return nil, err
-		}
-		gr.k = k.AsInt()
-		return gr, nil
+		gr.k, err = rowsWanted(ctx, env, g.KNN)
+		return gr, err
 	}
 	if gr.near, err = s.targets(ctx, env, g); err != nil {
 		return nil, err
 	}
 	s.note(g, len(gr.near), 0, 0, "")
 	return gr, nil
+}
+
+// rowsWanted is how many rows a nearest-neighbour search gives; NULL is all.
+func rowsWanted(ctx context.Context, env *exec.Env, n *plan.KNN) (int64, error) {
+	k, err := exec.EvalConst(ctx, n.K, env)
+	if err != nil || k.IsNull() {
+		return math.MaxInt64, err
+	}
+	return k.AsInt(), nil
 }
 
 // fragment is the statement that a Gather sends.

@@ -237,12 +237,15 @@ func (d *deparser) limit(n *Limit) *query {
 	return q
 }
 
-// count writes an argument of LIMIT or OFFSET.
+// count writes an argument of LIMIT or OFFSET: no shard has to compute it.
 func (d *deparser) count(e Expr) sql.Expr {
 	if c, ok := e.(*Const); ok && !c.Value.IsNull() && c.Value.AsInt() >= 0 && c.Value.AsInt() <= math.MaxInt32 {
 		return &sql.Literal{Kind: 'i', Text: itoa(int(c.Value.AsInt())), At: -1}
 	}
-	return d.expr(e, nil)
+	if _, ok := e.(*Const); ok {
+		return d.expr(e, nil)
+	}
+	return &sql.Cast{Arg: &sql.Param{N: d.number(e), At: -1}, Type: d.typeName(e.Type()), At: -1}
 }
 
 func (d *deparser) sortItem(k SortKey, cols []sql.Expr) sql.SortItem {
