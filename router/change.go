@@ -260,6 +260,11 @@ func (s *statement) upsert(ctx context.Context, n *plan.Insert, at []placed, con
 		todo[i] = i
 	}
 	t := sqlOf(n.Rel)
+	if conflict != nil {
+		if _, err := arbiterOf(n.OnConflict); err != nil {
+			return nil, err
+		}
+	}
 	written := map[string]bool{}
 	for range upsertTries {
 		left, err := s.insertNew(ctx, n, t, at, todo, out)
@@ -283,21 +288,46 @@ func (s *statement) upsert(ctx context.Context, n *plan.Insert, at []placed, con
 
 const upsertTries = 10
 
-// insertNew inserts those of the rows that conflict with none and gives the others.
+// insertNew inserts those of the rows that conflict with none and gives the others. Shards
+// tell the rows that they have inserted by primary key: rows that share one go one after
+// the other.
 func (s *statement) insertNew(ctx context.Context, n *plan.Insert, t tableSQL, at []placed, todo []int, out []types.Row) (left []int, err error) {
+	for len(todo) > 0 {
+		var later []int
+		byKey := map[string]int{}
+		for _, i := range todo {
+			key := t.keyOf(at[i].row)
+			if _, twice := byKey[key]; twice {
+				later = append(later, i)
+			} else {
+				byKey[key] = i
+			}
+		}
+		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return byKey[t.keyOf(at[i].row)] != i })
+		if err := s.insertDistinct(ctx, n, t, at, todo, byKey, out); err != nil {
+			return nil, err
+		}
+		for _, i := range todo {
+			if out[i] == nil {
+				left = append(left, i)
+			}
+		}
+		todo = later
+	}
+	return left, nil
+}
+
+// insertDistinct inserts those of the rows, which have different primary keys, that
+// conflict with none.
+func (s *statement) insertDistinct(ctx context.Context, n *plan.Insert, t tableSQL, at []placed, todo []int, byKey map[string]int, out []types.Row) error {
 	loc, err := s.location(n.Rel)
 	if err != nil {
-		return nil, err
-	}
-	byKey := map[string][]int{}
-	for _, i := range todo {
-		key := t.keyOf(at[i].row)
-		byKey[key] = append(byKey[key], i)
+		return err
 	}
 	inserted := func(keys map[string]bool) {
 		for key := range keys {
-			if list := byKey[key]; len(list) > 0 && out[list[0]] == nil {
-				out[list[0]] = at[list[0]].row
+			if i, ok := byKey[key]; ok {
+				out[i] = at[i].row
 			}
 		}
 	}
@@ -311,22 +341,20 @@ func (s *statement) insertNew(ctx context.Context, n *plan.Insert, t tableSQL, a
 		err = w.run(ctx, false)
 	}
 	if err != nil {
-		return nil, nameConstraint(s.t.Catalog(), n.Rel, err)
+		return nameConstraint(s.t.Catalog(), n.Rel, err)
+	}
+	if loc == nil {
+		return nil
 	}
 	var fresh []placed
 	for _, i := range todo {
-		if out[i] == nil {
-			left = append(left, i)
-		} else {
+		if out[i] != nil {
 			fresh = append(fresh, at[i])
 		}
 	}
-	if loc != nil {
-		w := s.newWork()
-		s.addInserts(w, n.Rel, fresh)
-		err = w.run(ctx, false)
-	}
-	return left, err
+	w = s.newWork()
+	s.addInserts(w, n.Rel, fresh)
+	return w.run(ctx, false)
 }
 
 // addNewRows adds INSERT … ON CONFLICT DO NOTHING of rows to the work.
@@ -353,25 +381,41 @@ func (s *statement) addNewRows(w *work, n *plan.Insert, t tableSQL, at []placed,
 	}
 }
 
-// arbiterText is the conflict target as the shards infer it.
+// arbiterText is the conflict target as the shards infer it: they find the same indexes,
+// which have the same columns, by the conditions of all of them.
 func arbiterText(n *plan.Insert) string {
 	if len(n.OnConflict.Arbiters) == 0 {
 		return ""
 	}
-	x := n.OnConflict.Arbiters[0]
-	var keys []string
-	for _, k := range x.Keys {
-		if k.Column != 0 {
-			keys = append(keys, sql.QuoteIdent(n.Rel.Columns[k.Column-1].Name))
-		} else {
-			keys = append(keys, "("+k.Expr+")")
+	var keys, conds []string
+	for _, k := range n.OnConflict.Arbiters[0].Keys {
+		keys = append(keys, sql.QuoteIdent(n.Rel.Columns[k.Column-1].Name))
+	}
+	for _, x := range n.OnConflict.Arbiters {
+		if x.Where != "" {
+			conds = append(conds, "("+x.Where+")")
 		}
 	}
 	text := " (" + strings.Join(keys, ", ") + ")"
-	if x.Where != "" {
-		text += " WHERE " + x.Where
+	if len(conds) > 0 {
+		text += " WHERE " + strings.Join(conds, " AND ")
 	}
 	return text
+}
+
+// arbiterOf is the index that finds the row to update. One without a condition finds all
+// that others on its columns do; of several with conditions each may find a row of its own.
+func arbiterOf(o *plan.OnConflict) (*catalog.Index, error) {
+	for _, x := range o.Arbiters {
+		if x.Where == "" {
+			return x, nil
+		}
+	}
+	if len(o.Arbiters) > 1 {
+		return nil, types.Errorf("0A000", "ON CONFLICT DO UPDATE cannot use several partial unique indexes").
+			WithHint("Let the WHERE of the conflict target match one of them.")
+	}
+	return o.Arbiters[0], nil
 }
 
 // updateExisting locks the rows that were in the way and changes them; it gives the rows
@@ -425,7 +469,11 @@ func (s *statement) lockExisting(ctx context.Context, n *plan.Insert, t tableSQL
 		}
 		cells = cellChoice{n.Rel.OID: {cell}}
 	}
-	st, columns := t.selectBy(n.OnConflict.Arbiters[0], p.row)
+	arbiter, err := arbiterOf(n.OnConflict)
+	if err != nil {
+		return nil, 0, err
+	}
+	st, columns := t.selectBy(arbiter, p.row)
 	var row types.Row
 	slot := int32(-1)
 	w := s.newWork()
@@ -460,8 +508,15 @@ func (t tableSQL) selectBy(x *catalog.Index, row types.Row) (remote.Statement, [
 	}
 	for _, k := range x.Keys {
 		c := t.rel.Columns[k.Column-1]
+		if row[k.Column-1].IsNull() { // meets another NULL where they count as equal
+			conds = append(conds, column(c.Name)+" IS NULL")
+			continue
+		}
 		st.Params = append(st.Params, param(c.Type, row[k.Column-1]))
 		conds = append(conds, column(c.Name)+" = $"+itoa(len(st.Params)))
+	}
+	if x.Where != "" {
+		conds = append(conds, "("+x.Where+")")
 	}
 	st.SQL = "SELECT " + strings.Join(names, ", ") + ", t.helios_slot FROM " + t.name +
 		" AS t WHERE " + strings.Join(conds, " AND ") + " FOR UPDATE"

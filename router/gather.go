@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"sync"
 
 	"github.com/heliosdb/helios/remote"
@@ -12,38 +13,25 @@ import (
 	"github.com/heliosdb/helios/types"
 )
 
-// Gather runs a fragment on the shards that it concerns. Nothing is sent before the first
-// row is asked for, so that a statement which reads several Gathers over one connection
-// reads them one after the other.
-func (s *statement) Gather(ctx context.Context, env *exec.Env, g *plan.Gather) (exec.Rows, error) {
-	order, err := s.fragment(ctx, env, g)
-	if err != nil {
-		return nil, err
-	}
-	gr := &gatherRows{s: s, g: g, order: order, width: len(g.Columns)}
+// Gather runs a fragment on the shards that it concerns. Nothing is computed or sent before
+// the first row is asked for: what nobody reads cannot fail, and a statement that reads
+// several Gathers over one connection reads them one after the other.
+func (s *statement) Gather(_ context.Context, env *exec.Env, g *plan.Gather) (exec.Rows, error) {
+	gr := &gatherRows{s: s, env: env, g: g, columns: g.Columns}
 	gr.write, gr.count = writes(g.Fragment)
 	if gr.count {
 		gr.columns = []plan.Col{{Type: types.T(types.Int8OID)}}
-	} else {
-		gr.columns = g.Columns
 	}
-	if g.KNN != nil {
-		gr.near, gr.rest, err = s.nearTargets(ctx, env, g)
-		if err != nil {
-			return nil, err
-		}
-		k, err := exec.EvalConst(ctx, g.KNN.K, env)
-		if err != nil {
-			return nil, err
-		}
-		gr.k = k.AsInt()
-		return gr, nil
-	}
-	if gr.near, err = s.targets(ctx, env, g); err != nil {
-		return nil, err
-	}
-	s.note(g, len(gr.near), 0, 0, "")
 	return gr, nil
+}
+
+// rowsWanted is how many rows a nearest-neighbour search gives; NULL is all.
+func rowsWanted(ctx context.Context, env *exec.Env, n *plan.KNN) (int64, error) {
+	k, err := exec.EvalConst(ctx, n.K, env)
+	if err != nil || k.IsNull() {
+		return math.MaxInt64, err
+	}
+	return k.AsInt(), nil
 }
 
 // fragment is the statement that a Gather sends.
@@ -92,10 +80,10 @@ func writes(n plan.Node) (write, count bool) {
 // gatherRows is a Gather under way.
 type gatherRows struct {
 	s            *statement
+	env          *exec.Env
 	g            *plan.Gather
 	order        remote.Statement
 	columns      []plan.Col
-	width        int
 	write, count bool
 	near, rest   []target
 	k            int64 // rows wanted of a nearest-neighbour search
@@ -125,7 +113,30 @@ func (gr *gatherRows) Close() error {
 	return nil
 }
 
+// prepare finds what to send and where to.
+func (gr *gatherRows) prepare(ctx context.Context) (err error) {
+	s, g := gr.s, gr.g
+	if gr.order, err = s.fragment(ctx, gr.env, g); err != nil {
+		return err
+	}
+	if g.KNN != nil {
+		if gr.near, gr.rest, err = s.nearTargets(ctx, gr.env, g); err != nil {
+			return err
+		}
+		gr.k, err = rowsWanted(ctx, gr.env, g.KNN)
+		return err
+	}
+	if gr.near, err = s.targets(ctx, gr.env, g); err != nil {
+		return err
+	}
+	s.note(g, len(gr.near), 0, 0, "")
+	return nil
+}
+
 func (gr *gatherRows) start(ctx context.Context) error {
+	if err := gr.prepare(ctx); err != nil {
+		return err
+	}
 	if err := gr.ask(ctx, gr.near); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -379,11 +380,15 @@ func (s *statement) nearCells(ctx context.Context, env *exec.Env, g *plan.Gather
 		all.Reason = fmt.Sprintf("all cells: they were made for %s, not for %s", op, g.KNN.Op)
 		return all, nil
 	}
-	k, err := exec.EvalConst(ctx, g.KNN.K, env)
+	k, err := rowsWanted(ctx, env, g.KNN)
 	if err != nil {
 		return all, err
 	}
-	route, err := part.Route(q.AsVector(), int(min(max(k.AsInt(), 1), 1<<20)), recall)
+	if k == math.MaxInt64 {
+		all.Reason = "all cells: no limit"
+		return all, nil
+	}
+	route, err := part.Route(q.AsVector(), int(min(max(k, 1), 1<<20)), recall)
 	if err != nil {
 		return all, types.Errorf("22000", "%s", err)
 	}

@@ -204,24 +204,31 @@ type wire struct {
 }
 
 func (c *wire) Write(b []byte) (int, error) {
-	c.fault.mu.Lock()
-	defer c.fault.mu.Unlock()
 	if c.node.refuse.Load() {
 		c.Conn.Close()
 		return 0, io.ErrClosedPipe
 	}
+	// A pipe takes bytes when the other end reads: nobody else may have to wait for that.
+	if met, deliver := c.meetsFault(b); met && !deliver {
+		return len(b), c.Conn.Close()
+	}
+	return c.Conn.Write(b)
+}
+
+// meetsFault tells whether the connection breaks with these bytes, and whether they are
+// delivered all the same.
+func (c *wire) meetsFault(b []byte) (met, deliver bool) {
+	c.fault.mu.Lock()
+	defer c.fault.mu.Unlock()
 	if c.fault.text == "" || !bytes.Contains(b, []byte(c.fault.text)) {
-		return c.Conn.Write(b)
+		return false, false
 	}
 	c.fault.text = ""
 	if c.fault.then != nil {
 		c.fault.then()
 	}
 	c.cut.Store(true)
-	if !c.fault.deliver {
-		return len(b), c.Conn.Close()
-	}
-	return c.Conn.Write(b)
+	return true, c.fault.deliver
 }
 
 func (c *wire) Read(b []byte) (int, error) {

@@ -150,8 +150,12 @@ func (s *Session) execEnv(params []types.Value) *exec.Env {
 	}
 }
 
+// queryColumns gives a query's columns, nil when it gives no rows.
 func queryColumns(q *plan.Query) []pgwire.Column {
-	var out []pgwire.Column
+	if q.Columns == nil {
+		return nil
+	}
+	out := make([]pgwire.Column, 0, len(q.Columns))
 	for _, c := range q.Columns {
 		out = append(out, pgwire.Column{Name: c.Name, Type: c.Type, Table: c.Table, Attr: c.Num})
 	}

@@ -159,11 +159,11 @@ func (env *Env) openProject(n *plan.Project) (Rows, error) {
 
 // openLimit passes Count rows after Offset, and the ties of the last.
 func (env *Env) openLimit(n *plan.Limit) (Rows, error) {
-	count, err := env.rowCount(n.Count, "LIMIT", "2201W", -1)
+	skip, err := env.rowCount(n.Offset, "OFFSET", "2201X", 0)
 	if err != nil {
 		return nil, err
 	}
-	skip, err := env.rowCount(n.Offset, "OFFSET", "2201X", 0)
+	count, err := env.rowCount(n.Count, "LIMIT", "2201W", -1)
 	if err != nil {
 		return nil, err
 	}

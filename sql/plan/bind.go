@@ -41,6 +41,9 @@ func Bind(stmt sql.Statement, env Env) (*Query, error) {
 	if q.ParamTypes, err = b.paramTypes(); err != nil {
 		return nil, err
 	}
+	if q.Kind == "SELECT" {
+		q.Columns = []ResultColumn{} // rows without columns are rows
+	}
 	for _, c := range root.Cols() {
 		q.Columns = append(q.Columns, ResultColumn{c.Name, c.Type, c.Table, c.Num})
 	}

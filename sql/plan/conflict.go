@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/heliosdb/helios/sql"
@@ -53,7 +54,7 @@ func (k *block) onConflict(o *sql.OnConflict, rel *catalog.Relation, alias strin
 func (k *block) arbiters(o *sql.OnConflict, rel *catalog.Relation) ([]*catalog.Index, error) {
 	if o.Constraint != "" {
 		for _, x := range rel.AllIndexes() {
-			if x.Name == o.Constraint && x.Unique && !x.Hidden {
+			if x.Name == o.Constraint && x.Constraint && x.Unique && !x.Hidden {
 				return []*catalog.Index{x}, nil
 			}
 		}
@@ -62,13 +63,30 @@ func (k *block) arbiters(o *sql.OnConflict, rel *catalog.Relation) ([]*catalog.I
 	if len(o.Columns) == 0 {
 		return nil, nil
 	}
-	wanted, err := k.inferred(o, rel)
+	in := k.b.topBlock()
+	in.scope = relationScope(rel, rel.Name)
+	wanted, expressions, err := in.inferred(o)
+	if err != nil {
+		return nil, err
+	}
+	given, err := in.predicate(o.Where)
 	if err != nil {
 		return nil, err
 	}
 	var out []*catalog.Index
 	for _, x := range rel.AllIndexes() {
-		if x.Unique && !x.Hidden && (x.Where == "" || o.Where != nil) && sameKeys(x, wanted) {
+		if !x.Unique || x.Hidden {
+			continue
+		}
+		if expressions && slices.ContainsFunc(x.Keys, func(key catalog.IndexKey) bool { return key.Column == 0 }) {
+			return nil, types.Errorf("0A000", "ON CONFLICT cannot name an expression of a unique index").
+				WithHint("ON CONFLICT DO NOTHING without a conflict target minds all unique indexes.")
+		}
+		needed, err := in.predicate(x.WhereExpr())
+		if err != nil {
+			return nil, err
+		}
+		if sameKeys(x, wanted) && !slices.ContainsFunc(needed, func(key string) bool { return !slices.Contains(given, key) }) {
 			out = append(out, x)
 		}
 	}
@@ -78,34 +96,45 @@ func (k *block) arbiters(o *sql.OnConflict, rel *catalog.Relation) ([]*catalog.I
 	return out, nil
 }
 
-// inferred gives the columns of an inference clause, and expressions as their text.
-func (k *block) inferred(o *sql.OnConflict, rel *catalog.Relation) (map[string]bool, error) {
-	wanted := make(map[string]bool)
-	in := k.b.topBlock()
-	in.scope = relationScope(rel, rel.Name)
+// inferred gives the columns of an inference clause, and whether it has expressions.
+func (k *block) inferred(o *sql.OnConflict) (wanted map[int16]bool, expressions bool, err error) {
+	wanted = make(map[int16]bool)
 	for _, e := range o.Columns {
-		x, err := in.expr(e)
+		x, err := k.expr(e)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if c, ok := x.(*Column); ok {
-			wanted["#"+itoa(c.Index+1)] = true
+			wanted[int16(c.Index+1)] = true
 		} else {
-			wanted[Key(x)] = true
+			wanted[0], expressions = true, true
 		}
 	}
-	return wanted, nil
+	return wanted, expressions, nil
 }
 
-func sameKeys(x *catalog.Index, wanted map[string]bool) bool {
-	keys := make(map[string]bool)
-	for _, key := range x.Keys {
-		if key.Column == 0 {
-			return false // an expression index is no arbiter by inference
-		}
-		keys["#"+itoa(int(key.Column))] = true
+// predicate gives the keys of a condition's parts. One implies another when it has all
+// its parts: less than PostgreSQL sees, which knows that a > 1 implies a > 0.
+func (k *block) predicate(e sql.Expr) ([]string, error) {
+	if e == nil {
+		return nil, nil
 	}
-	return len(keys) == len(wanted) && !slices.ContainsFunc(x.Keys, func(key catalog.IndexKey) bool {
-		return !wanted["#"+itoa(int(key.Column))]
-	})
+	cond, err := k.condition(e, "WHERE")
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, c := range conjuncts(k.b.fold(cond)) {
+		keys = append(keys, Key(c))
+	}
+	return keys, nil
+}
+
+// sameKeys tells whether an index is on these columns and nothing else.
+func sameKeys(x *catalog.Index, wanted map[int16]bool) bool {
+	keys := make(map[int16]bool)
+	for _, key := range x.Keys {
+		keys[key.Column] = true
+	}
+	return !wanted[0] && maps.Equal(keys, wanted)
 }

@@ -97,10 +97,11 @@ func (d *deparser) wrap(q *query) *query {
 	return out
 }
 
-// upTo gives the query of n at most at a stage, as a subquery if it is beyond.
+// upTo gives the query of n at most at a stage, as a subquery if it is beyond. One that
+// locks takes ORDER BY and LIMIT only: a join would lose the clause, groups refuse it.
 func (d *deparser) upTo(n Node, s stage) *query {
 	q := d.node(n)
-	if q.stage > s {
+	if q.stage > s || s < stageSorted && len(q.sel.Locking) > 0 {
 		return d.wrap(q)
 	}
 	return q
@@ -236,12 +237,15 @@ func (d *deparser) limit(n *Limit) *query {
 	return q
 }
 
-// count writes an argument of LIMIT or OFFSET.
+// count writes an argument of LIMIT or OFFSET: no shard has to compute it.
 func (d *deparser) count(e Expr) sql.Expr {
 	if c, ok := e.(*Const); ok && !c.Value.IsNull() && c.Value.AsInt() >= 0 && c.Value.AsInt() <= math.MaxInt32 {
 		return &sql.Literal{Kind: 'i', Text: itoa(int(c.Value.AsInt())), At: -1}
 	}
-	return d.expr(e, nil)
+	if _, ok := e.(*Const); ok {
+		return d.expr(e, nil)
+	}
+	return &sql.Cast{Arg: &sql.Param{N: d.number(e), At: -1}, Type: d.typeName(e.Type()), At: -1}
 }
 
 func (d *deparser) sortItem(k SortKey, cols []sql.Expr) sql.SortItem {
@@ -292,16 +296,16 @@ func (d *deparser) aggCall(a AggCall, cols []sql.Expr) sql.Expr {
 }
 
 // join writes a join of two FROM items. A side with more than FROM and WHERE becomes a
-// subquery, and so does one whose WHERE would change its meaning outside.
+// subquery, and so does one that would change its meaning outside.
 func (d *deparser) join(n *Join) *query {
 	l, r := d.upTo(n.Left, stageRows), d.upTo(n.Right, stageRows)
-	if l.sel.Where != nil && (n.Kind == RightJoin || n.Kind == FullJoin) || len(l.sel.From) != 1 {
+	if (n.Kind == RightJoin || n.Kind == FullJoin) && !l.extends() || len(l.sel.From) != 1 {
 		l = d.wrap(l)
 	}
-	semi := n.Kind == SemiJoin || n.Kind == AntiJoin
-	if !semi && r.sel.Where != nil && (n.Kind == LeftJoin || n.Kind == FullJoin) || len(r.sel.From) != 1 {
+	if (n.Kind == LeftJoin || n.Kind == FullJoin) && !r.extends() || len(r.sel.From) != 1 {
 		r = d.wrap(r)
 	}
+	semi := n.Kind == SemiJoin || n.Kind == AntiJoin
 	cols := slices.Concat(l.cols, r.cols)
 	var on sql.Expr
 	for _, k := range n.Keys {
@@ -336,6 +340,16 @@ func (d *deparser) join(n *Join) *query {
 		out.sel.Where = both(out.sel.Where, r.sel.Where)
 	}
 	return out
+}
+
+// extends tells whether a query's FROM may stand by itself on the side of an outer join
+// that gives NULLs: a condition would drop them, and what is computed from them need not
+// be NULL.
+func (q *query) extends() bool {
+	return q.sel.Where == nil && !slices.ContainsFunc(q.cols, func(c sql.Expr) bool {
+		_, plain := c.(*sql.ColumnRef)
+		return !plain
+	})
 }
 
 var joinWords = map[JoinKind]string{InnerJoin: "inner", LeftJoin: "left", RightJoin: "right", FullJoin: "full"}

@@ -43,7 +43,7 @@ const (
 type part struct {
 	node Node
 	site site
-	// pinned identifies the key value of oneShard.
+	// pinned identifies the key value of oneShard, or the table that has a single shard.
 	pinned string
 	// group and keys tell that rows are placed by the hash of these output columns; nil
 	// when they are not among them.
@@ -210,7 +210,7 @@ func (d *distributor) scan(n *Scan) part {
 	case n.Rel.Placement.Strategy == catalog.Reference:
 		p.site = anyShard
 	case n.Rel.Placement.Strategy == catalog.Single:
-		p.site, p.pinned = oneShard, "single"
+		p.site, p.pinned = oneShard, "single "+itoa(int(n.Rel.OID)) // each has a shard of its own
 	case r.pinned() && hashPlaced(n.Rel):
 		p.site, p.pinned = oneShard, r.signature()
 	}

@@ -34,8 +34,9 @@ type Gather struct {
 }
 
 // SQL is the fragment as a statement that a shard runs: anyone can paste it into psql
-// there. $1… are the values of args, each a parameter of the query, an Outer or an
-// InitValue (see exec.EvalConst); casts keep all types as they are here.
+// there. $1… are the values of args, which read no column: parameters of the query,
+// Outers, InitValues and what is made of them (see exec.EvalConst); casts keep all types as
+// they are here.
 func (g *Gather) SQL() (text string, args []Expr) { return g.text, g.args }
 
 // KNN is ORDER BY column op query LIMIT k over one scan: a nearest-neighbour search. A
@@ -44,7 +45,7 @@ type KNN struct {
 	Column int16  // number of the vector column
 	Op     string // "<->", "<#>", "<=>", "<+>"
 	Query  Expr   // no column in it
-	K      Expr   // rows wanted: LIMIT plus OFFSET
+	K      Expr   // rows wanted: LIMIT plus OFFSET; NULL is all
 }
 
 // Route is how the rows that a scan (or a write) of a sharded relation touches are

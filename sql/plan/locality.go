@@ -61,7 +61,7 @@ func referenceOnOneShard(child *catalog.Relation, columns []int16, parent *catal
 	switch {
 	case parent.Placement.Strategy == catalog.Reference:
 		return true
-	case parent.Placement.Strategy == catalog.Single && child.Placement.Strategy == catalog.Single:
+	case parent.Placement.Strategy == catalog.Single && parent.OID == child.OID:
 		return true
 	case !hashPlaced(child) || !hashPlaced(parent) || child.Placement.ColocationID != parent.Placement.ColocationID:
 		return false

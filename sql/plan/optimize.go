@@ -173,17 +173,21 @@ func boundSorts(n Node) Node {
 	return &Limit{out, l.Count, l.Offset, l.Ties}
 }
 
-// limitBound is LIMIT plus OFFSET.
+// limitBound is LIMIT plus OFFSET or, where that is beyond a bigint, the greatest one; nil
+// or NULL when there is no limit.
 func limitBound(l *Limit) Expr {
-	if l.Offset == nil {
+	if l.Count == nil || l.Offset == nil {
 		return l.Count
 	}
 	a, aok := l.Count.(*Const)
 	b, bok := l.Offset.(*Const)
-	if aok && bok && a.Value.AsInt() >= 0 && b.Value.AsInt() >= 0 && a.Value.AsInt() < math.MaxInt64-b.Value.AsInt() {
-		return &Const{types.Int(a.Value.AsInt() + b.Value.AsInt()), a.Typ}
+	if !aok || !bok {
+		return cappedSum(l.Count, l.Offset)
 	}
-	return sum(l.Count, l.Offset)
+	if a.Value.IsNull() || b.Value.IsNull() || a.Value.AsInt() < 0 || b.Value.AsInt() < 0 {
+		return l.Count
+	}
+	return &Const{types.Int(a.Value.AsInt() + min(b.Value.AsInt(), math.MaxInt64-a.Value.AsInt())), a.Typ}
 }
 
 // distanceOps are the operators of a nearest-neighbour search.

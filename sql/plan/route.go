@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"slices"
 
 	"github.com/heliosdb/helios/sql/builtin"
@@ -8,13 +9,24 @@ import (
 	"github.com/heliosdb/helios/types"
 )
 
-// sum is a + b of two bigints.
-func sum(a, b Expr) Expr {
-	op, _, err := builtin.ResolveOperator("+", types.Int8OID, types.Int8OID)
+// cappedSum is LIMIT a plus OFFSET b: n + LEAST(GREATEST(b, 0), most - n) where n is
+// GREATEST(COALESCE(a, most), 0). So nothing overflows, and it is for the Limit to refuse
+// negative numbers.
+func cappedSum(a, b Expr) Expr {
+	bigint := types.T(types.Int8OID)
+	minus, _, err := builtin.ResolveOperator("-", types.Int8OID, types.Int8OID)
 	if err != nil {
 		return nil // no bound then: the rows are merely not cut early
 	}
-	return &Call{Fn: op.Fn, Op: "+", Args: []Expr{a, b}, Typ: types.T(types.Int8OID)}
+	plus, _, err := builtin.ResolveOperator("+", types.Int8OID, types.Int8OID)
+	if err != nil {
+		return nil
+	}
+	most, zero := &Const{types.Int(math.MaxInt64), bigint}, &Const{types.Int(0), bigint}
+	n := &MinMax{false, []Expr{&Coalesce{[]Expr{a, most}, bigint}, zero}, bigint}
+	rest := &Call{Fn: minus.Fn, Op: "-", Args: []Expr{most, n}, Typ: bigint}
+	skip := &MinMax{true, []Expr{&MinMax{false, []Expr{b, zero}, bigint}, rest}, bigint}
+	return &Call{Fn: plus.Fn, Op: "+", Args: []Expr{n, skip}, Typ: bigint}
 }
 
 // isSharded tells whether different shards have different rows of a relation.
