@@ -109,6 +109,8 @@ type driver struct {
 
 // run goes on until the client's answer is known.
 func (d *driver) run(effects []twophase.Effect) error {
+	d.r.watched.add(d.t.gid(), nil)
+	defer d.r.watched.remove(d.t.gid())
 	for {
 		for _, e := range effects {
 			d.do(e)
@@ -243,7 +245,7 @@ func (d *driver) decide() twophase.Event {
 	defer cancel()
 	var o twophase.Outcome
 	err := d.r.until(ctx, func() error {
-		text, err := d.r.ask(ctx, d.coordinator.GID.Owner, "SELECT helios.resolve($1)", textParam(d.coordinator.GID.String()))
+		text, err := d.r.ask(ctx, d.coordinator.GID.Owner, "SELECT helios.abandon($1)", textParam(d.coordinator.GID.String()))
 		if err == nil {
 			o, err = twophase.ParseOutcome(text)
 		}

@@ -34,7 +34,7 @@ type watched struct {
 
 type watch struct {
 	since  time.Time
-	cancel context.CancelCauseFunc
+	cancel context.CancelCauseFunc // nil for a commit, which waits for no locks
 }
 
 func (w *watched) add(gid string, cancel context.CancelCauseFunc) {
@@ -52,22 +52,22 @@ func (w *watched) remove(gid string) {
 	delete(w.by, gid)
 }
 
-// long tells whether a statement has been running for long.
-func (w *watched) long() bool {
+// long gives the transactions whose statement, or commit, has been running for long.
+func (w *watched) long() (gids []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, x := range w.by {
+	for gid, x := range w.by {
 		if time.Since(x.since) > deadlockTick {
-			return true
+			gids = append(gids, gid)
 		}
 	}
-	return false
+	return gids
 }
 
 func (w *watched) cancel(gid string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if x, ok := w.by[gid]; ok {
+	if x, ok := w.by[gid]; ok && x.cancel != nil {
 		x.cancel(errDeadlock)
 	}
 }
@@ -83,11 +83,12 @@ func (r *Router) watchDeadlocks() {
 			return
 		case <-tick.C:
 		}
-		if !r.watched.long() {
+		running := r.watched.long()
+		if len(running) == 0 {
 			before = nil
 			continue
 		}
-		now := r.lockWaits()
+		now := r.lockWaits(running)
 		for w := range before {
 			if !now[w] {
 				delete(before, w)
@@ -108,8 +109,9 @@ type wait struct {
 	number         string
 }
 
-// lockWaits collects the waits of all shards; one that does not answer has none.
-func (r *Router) lockWaits() map[wait]bool {
+// lockWaits collects the waits of all shards; one that does not answer has none. Shards hear
+// what is still running here, so that nobody takes it for abandoned (T11).
+func (r *Router) lockWaits(running []string) map[wait]bool {
 	m, err := r.clusterMap()
 	if err != nil {
 		return nil
@@ -121,7 +123,7 @@ func (r *Router) lockWaits() map[wait]bool {
 	all := map[wait]bool{}
 	for _, id := range serving(m) {
 		wg.Go(func() {
-			text, err := r.ask(ctx, id, "SELECT helios.lock_waits()")
+			text, err := r.ask(ctx, id, "SELECT helios.lock_waits($1)", textParam(strings.Join(running, " ")))
 			if err != nil {
 				r.log.Debug("collect lock waits", "shard", id, "err", err)
 			}

@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -63,7 +62,9 @@ func (t *Tx) Catalog() *catalog.Catalog {
 
 // gid names the transaction to shards, without its owner. Its number is drawn with the
 // first link.
-func (t *Tx) gid() string { return fmt.Sprintf("hx:%d:%d", t.r.o.Incarnation, t.seq) }
+func (t *Tx) gid() string {
+	return twophase.GID{Incarnation: t.r.o.Incarnation, Seq: t.seq}.Transaction()
+}
 
 // name is the full gid, once the owner is known.
 func (t *Tx) name() twophase.GID {

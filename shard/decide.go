@@ -66,20 +66,30 @@ func (s *Shard) Outcome(ctx context.Context, gid string, at hlc.Timestamp) (twop
 
 // Decide gives the outcome of a transaction that this shard owns, and makes it aborted
 // if nothing is logged of it: only a record in the owner's log aborts a transaction that
-// is prepared elsewhere.
+// is prepared elsewhere. Undecided is the answer while its client or its router has yet to
+// decide.
 func (s *Shard) Decide(ctx context.Context, gid string) (twophase.Outcome, error) {
-	own := false
-	if g, err := twophase.ParseGID(gid); err == nil {
-		own = g.Own()
-	}
+	return s.decide(ctx, gid, false)
+}
+
+// Abandon is Decide for the router itself, which is done with the transaction.
+func (s *Shard) Abandon(ctx context.Context, gid string) (twophase.Outcome, error) {
+	return s.decide(ctx, gid, true)
+}
+
+func (s *Shard) decide(ctx context.Context, gid string, byRouter bool) (twophase.Outcome, error) {
+	g, _ := twophase.ParseGID(gid)
 	for {
 		o, err := s.Outcome(ctx, gid, 0)
 		if err != nil || o.State != twophase.Undecided {
 			return o, err
 		}
 		_, err = s.logDecision(ctx, decision{GID: gid, State: twophase.Aborted}, func() error {
-			if s.mu.prepared[gid] != nil && own {
+			if s.mu.prepared[gid] != nil && g.Own() {
 				return errUndecided // its client alone ends it
+			}
+			if !byRouter && s.stillRunning(g) {
+				return errUndecided
 			}
 			return nil
 		})

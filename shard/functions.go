@@ -55,7 +55,8 @@ func (e *Engine) statementFunctions() []*builtin.Func {
 			}
 			return types.Int(int64(e.Visible())), nil
 		}),
-		function("lock_waits", text, nil, func(context.Context, *conn, []types.Value) (types.Value, error) {
+		function("lock_waits", text, []types.OID{text}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			e.StillRunning(strings.Fields(a[0].AsText()))
 			return types.Text(e.LockWaits()), e.serving()
 		}),
 		function("hold_snapshot", types.VoidOID, []types.OID{text, big}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
@@ -93,6 +94,10 @@ func (e *Engine) outcomeFunctions() []*builtin.Func {
 		}),
 		function("resolve", text, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			o, err := e.Decide(ctx, a[0].AsText())
+			return types.Text(o.String()), err
+		}),
+		function("abandon", text, []types.OID{text}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			o, err := e.Abandon(ctx, a[0].AsText())
 			return types.Text(o.String()), err
 		}),
 		function("session_outcome", text, []types.OID{big, big}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {

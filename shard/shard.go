@@ -92,11 +92,12 @@ type Shard struct {
 		closed      hlc.Timestamp
 		horizon     hlc.Timestamp // the primary's for garbage, as a standby heard of it
 		draining    bool
-		active      int             // transactions that are open
-		holds       map[string]hold // what standbys and routers read
-		led         time.Time       // when this node became primary
-		lossy       hlc.Timestamp   // snapshots below are not what they were
-		err         error           // why nothing is applied any more
+		active      int                  // transactions that are open
+		holds       map[string]hold      // what standbys and routers read
+		running     map[string]time.Time // transactions that their routers are at work on
+		led         time.Time            // when this node became primary
+		lossy       hlc.Timestamp        // snapshots below are not what they were
+		err         error                // why nothing is applied any more
 	}
 }
 
@@ -200,6 +201,7 @@ func Open(o Options) (*Shard, error) {
 	s.mu.flying, s.mu.lost = map[uint64]int{}, map[uint64]struct{}{}
 	s.mu.marks = map[types.OID]mark{}
 	s.mu.holds = map[string]hold{}
+	s.mu.running = map[string]time.Time{}
 	s.mu.units = newUnits()
 	s.locks.Reset(errNotPrimary())
 	if err := s.open(); err != nil {

@@ -19,6 +19,9 @@ type GID struct {
 	User, Name string // of a client's own
 }
 
+// Transaction is the name that a router gives a transaction before it has an owner.
+func (g GID) Transaction() string { return fmt.Sprintf("hx:%d:%d", g.Incarnation, g.Seq) }
+
 // Own tells whether a client has prepared the transaction.
 func (g GID) Own() bool { return g.Name != "" }
 
