@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -84,7 +85,7 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	url := fmt.Sprintf("postgres://helios:%s@%s/heliosdb", password, d.front.addr)
+	url := (&url.URL{Scheme: "postgres", User: url.UserPassword("helios", password), Host: d.front.addr, Path: "heliosdb"}).String()
 	if !o.Empty {
 		if err := d.load(ctx, url); err != nil {
 			return err
@@ -329,8 +330,10 @@ func (d *demo) welcome(url string) {
 	fmt.Fprintf(d.o.Out, `
 Helios %s is ready: a router, %d shards of two nodes each, an observer. Connect with
 
-  psql %s
-
+  psql '%s'
+`, d.o.Version, len(d.front.current.Load().Shards), url)
+	if !d.o.Empty {
+		fmt.Fprint(d.o.Out, `
 Three things to try:
 
   -- the neighbours of a word
@@ -342,9 +345,11 @@ Three things to try:
 
   -- a transaction over shards
   BEGIN; UPDATE words SET word = upper(word) WHERE id IN (1, 2, 3); SELECT id, word FROM words WHERE id <= 3; ROLLBACK;
-
+`)
+	}
+	fmt.Fprint(d.o.Out, `
 Every node answers psql, too: SELECT * FROM helios.cluster_nodes. Ctrl-C stops.
-`, d.o.Version, len(d.front.current.Load().Shards), url)
+`)
 }
 
 // stop ends the router, then the shards from the last to the first, then the observer.

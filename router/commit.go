@@ -313,6 +313,9 @@ func (r *Router) ask(ctx context.Context, id cluster.ShardID, query string, para
 	err = r.o.Shards.Do(ctx, id, remote.Primary, func(c *remote.Conn) error {
 		var rows [][][]byte
 		rows, err = askOn(ctx, c, remote.Statement{SQL: query, Params: params})
+		if ts, perr := parseTimestamp(c.Parameter("helios.ts")); perr == nil {
+			r.hear(ts)
+		}
 		if err == nil && len(rows) > 0 {
 			text = string(rows[len(rows)-1][0])
 		}

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,4 +55,24 @@ func TestHoldForRouter(t *testing.T) {
 			t.Errorf("held: %v", held)
 		}
 	})
+}
+
+// TestBehindHorizon reads at a timestamp below the garbage horizon: a router that has heard
+// nothing for long is told to begin again, a transaction's own snapshot is lost.
+func TestBehindHorizon(t *testing.T) {
+	s := openSQL(t, syncedRoot(t))
+	defer closeShard(t, s.Shard)
+	c := s.session()
+	c.run("CREATE TABLE t (id int PRIMARY KEY)")
+	before := s.Visible()
+	c.run("INSERT INTO t VALUES (1)")
+	if _, err := s.store().GC(t.Context(), nil, nil, s.Visible()); err != nil {
+		t.Fatal(err)
+	}
+	for mode, code := range map[string]string{"": "ZH002", " f=2": "ZH002", " f=1": "72000"} {
+		c.run("BEGIN")
+		c.run(fmt.Sprintf("SELECT helios.ctx('t=%d%s')", uint64(before), mode))
+		c.refused("SELECT count(*) FROM t", code)
+		c.run("ROLLBACK")
+	}
 }

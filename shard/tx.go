@@ -95,6 +95,9 @@ func (t *Tx) reading(ctx context.Context, m message, from *start, rows bool) (*r
 		return t.e.readStandby(ctx, at)
 	}
 	r, err := t.e.read(ctx, at, from, fixed)
+	if at != 0 && types.CodeOf(err) == "72000" && !m.fixed && t.o.Isolation != session.RepeatableRead {
+		return nil, restart(t.e.Visible()) // a router that has heard nothing for long
+	}
 	if lossy, ok := errors.AsType[*lossyError](err); ok {
 		if !m.fixed && t.o.Isolation != session.RepeatableRead {
 			return nil, restart(lossy.floor)
