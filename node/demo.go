@@ -337,11 +337,10 @@ Helios %s is ready: a router, %d shards of two nodes each, an observer. Connect 
 Three things to try:
 
   -- the neighbours of a word
-  SELECT embedding AS king FROM words WHERE word = 'king' \gset
-  SELECT word FROM words ORDER BY embedding <-> :'king' LIMIT 5;
+  SELECT word FROM words ORDER BY embedding <-> (SELECT embedding FROM words WHERE word = 'king') LIMIT 5;
 
-  -- which shards and cells a search asks
-  EXPLAIN SELECT word FROM words ORDER BY embedding <-> :'king' LIMIT 5;
+  -- which shards and cells that asked
+  EXPLAIN ANALYZE SELECT word FROM words ORDER BY embedding <-> (SELECT embedding FROM words WHERE word = 'king') LIMIT 5;
 
   -- a transaction over shards
   BEGIN; UPDATE words SET word = upper(word) WHERE id IN (1, 2, 3); SELECT id, word FROM words WHERE id <= 3; ROLLBACK;

@@ -295,12 +295,15 @@ func (t *Tx) checkRows(ctx context.Context, before, after *catalog.Catalog, f dd
 	}
 	broken := func(row types.Row) (bool, error) { return row[f.Column-1].IsNull(), nil }
 	fault := types.Errorf("23502", "column %q of relation %q contains null values", columnName(rel, f.Column), old.Name)
+	fault.Column = columnName(rel, f.Column)
 	if f.Kind == ddl.FillCheck {
 		fault = types.Errorf("23514", "check constraint %q of relation %q is violated by some row", f.Constraint, old.Name)
+		fault.Constraint = f.Constraint
 		if broken, err = t.violates(ctx, after, rel, f.Constraint); err != nil {
 			return err
 		}
 	}
+	fault.Schema, fault.Table = old.Schema, old.Name
 	return t.eachRow(ctx, tb, func(_ uint32, row types.Row) error {
 		bad, err := broken(row)
 		if err == nil && bad {

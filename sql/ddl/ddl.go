@@ -88,6 +88,7 @@ func Apply(cat *catalog.Catalog, stmt sql.Statement, env Env) (Change, error) {
 	if err := a.apply(stmt); err != nil {
 		return Change{}, err
 	}
+	a.tellCascades()
 	a.change.Edit = a.edit
 	return a.change, nil
 }
@@ -98,6 +99,8 @@ type applier struct {
 	user   *catalog.Role
 	edit   *catalog.Edit
 	change Change
+	// cascades is what CASCADE drops, as in "view v".
+	cascades []string
 }
 
 func newApplier(cat *catalog.Catalog, env Env) (*applier, error) {

@@ -102,6 +102,9 @@ func describeChange(before *catalog.Catalog, c Change) string {
 	var out strings.Builder
 	for _, n := range c.Notices {
 		fmt.Fprintf(&out, "%s: %s\n", n.Severity, n.Message)
+		if n.Detail != "" {
+			fmt.Fprintf(&out, "  detail: %s\n", strings.ReplaceAll(n.Detail, "\n", "\n    "))
+		}
 	}
 	out.WriteString(c.Tag + "\n")
 	name := func(oid types.OID) string {

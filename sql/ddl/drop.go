@@ -93,12 +93,33 @@ func (a *applier) dropAll(deps []dependent) error {
 		if _, ok := a.cat().ByOID(d.oid); !ok {
 			continue
 		}
-		a.notice("00000", "drop cascades to %s", d.what)
+		a.cascades = append(a.cascades, d.what)
 		if err := d.drop(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tellCascades tells what went with CASCADE, in one notice.
+func (a *applier) tellCascades() {
+	switch n := len(a.cascades); n {
+	case 0:
+	case 1:
+		a.notice("00000", "drop cascades to %s", a.cascades[0])
+	default:
+		a.notice("00000", "drop cascades to %d other objects", n).Detail = "drop cascades to " + strings.Join(a.cascades, "\ndrop cascades to ")
+	}
+}
+
+// described names a relation as the user can: with its schema only if the search path
+// does not lead to it.
+func (a *applier) described(r *catalog.Relation) string {
+	name := sql.Name{r.Schema, r.Name}
+	if seen, err := a.cat().Resolve(a.env.SearchPath, name[1:]); err == nil && seen.OID == r.OID {
+		name = name[1:]
+	}
+	return words[r.Kind] + " " + name.String()
 }
 
 // dropWith drops a relation, and with cascade what depends on it: else 2BP01.
@@ -111,7 +132,7 @@ func (a *applier) dropWith(r *catalog.Relation, cascade bool) error {
 		return err
 	}
 	if len(deps) > 0 && !cascade {
-		return dependencyError(fmt.Sprintf("%s %s", words[r.Kind], r.Name), deps)
+		return dependencyError(a.described(r), deps)
 	}
 	if err := a.dropAll(deps); err != nil {
 		return err
@@ -151,7 +172,7 @@ func dependencyError(what string, deps []dependent) error {
 func (a *applier) dependents(r *catalog.Relation) ([]dependent, error) {
 	var out []dependent
 	for _, v := range a.dependentViews(r) {
-		out = append(out, dependent{"view " + v.Name, v.OID, func() error { return a.dropWith(v, true) }})
+		out = append(out, dependent{a.described(v), v.OID, func() error { return a.dropWith(v, true) }})
 	}
 	if r.Kind != catalog.KindSequence {
 		return out, nil
@@ -167,7 +188,7 @@ func (a *applier) dependents(r *catalog.Relation) ([]dependent, error) {
 		for _, c := range t.Visible() {
 			if e := c.DefaultExpr(); e != nil && namesRelation(e, r) {
 				out = append(out, dependent{
-					fmt.Sprintf("default value for column %s of table %s", c.Name, t.Name), t.OID,
+					fmt.Sprintf("default value for column %s of %s", c.Name, a.described(t)), t.OID,
 					func() error { return a.clearDefault(t.OID, c.Num) },
 				})
 			}
@@ -257,7 +278,7 @@ func (a *applier) dropSchema(name string, s *sql.Drop) error {
 					continue // goes with its table
 				}
 			}
-			deps = append(deps, dependent{words[r.Kind] + " " + name + "." + r.Name, r.OID, func() error { return a.dropWith(r, true) }})
+			deps = append(deps, dependent{a.described(r), r.OID, func() error { return a.dropWith(r, true) }})
 		}
 	}
 	if len(deps) > 0 && !s.Cascade {
@@ -287,11 +308,11 @@ func (a *applier) dropColumn(rel *catalog.Relation, c *sql.AlterCmd) error {
 	}
 	if views := a.dependentViews(rel); len(views) > 0 {
 		if !c.Cascade {
-			return dependencyError(fmt.Sprintf("column %s of table %s", col.Name, rel.Name),
-				[]dependent{{what: "view " + views[0].Name}})
+			return dependencyError(fmt.Sprintf("column %s of %s", col.Name, a.described(rel)),
+				[]dependent{{what: a.described(views[0])}})
 		}
 		for _, v := range views {
-			a.notice("00000", "drop cascades to view %s", v.Name)
+			a.cascades = append(a.cascades, a.described(v))
 			if err := a.dropWith(v, true); err != nil {
 				return err
 			}
@@ -329,10 +350,10 @@ func (a *applier) dropGenerated(rel *catalog.Relation, col *catalog.Column, casc
 			continue
 		}
 		if !cascade {
-			return dependencyError(fmt.Sprintf("column %s of table %s", col.Name, rel.Name),
-				[]dependent{{what: fmt.Sprintf("column %s of table %s", g.Name, rel.Name)}})
+			return dependencyError(fmt.Sprintf("column %s of %s", col.Name, a.described(rel)),
+				[]dependent{{what: fmt.Sprintf("column %s of %s", g.Name, a.described(rel))}})
 		}
-		a.notice("00000", "drop cascades to column %s of table %s", g.Name, rel.Name)
+		a.cascades = append(a.cascades, fmt.Sprintf("column %s of %s", g.Name, a.described(rel)))
 		if err := a.dropColumn(rel, &sql.AlterCmd{Name: g.Name, Cascade: true}); err != nil {
 			return err
 		}

@@ -44,12 +44,13 @@ func probe(n *Join) Node {
 		if projected {
 			right = substitute(right, p.Exprs)
 		}
-		c, ok := right.(*Column)
-		if !ok || k.Left.Type().OID != c.Typ.OID {
-			continue
+		if fixed(right) {
+			return nil
 		}
-		eq := &Call{Fn: k.Eq, Op: "=", Args: []Expr{c, &Outer{i, c.Typ, columnName(k.Left)}}, Typ: boolType}
-		added[eq] = true
+		// The scan has to hold all keys: nothing compares them afterwards.
+		eq := &Call{Fn: k.Eq, Op: "=", Args: []Expr{right, &Outer{i, k.Left.Type(), columnName(k.Left)}}, Typ: boolType}
+		c, ok := right.(*Column)
+		added[eq] = ok && k.Left.Type().OID == c.Typ.OID
 		s.Filter = conjoin(append(conjuncts(s.Filter), eq))
 	}
 	found, ok := scanAccess(&s).(*Scan)
