@@ -333,10 +333,13 @@ func (s *statement) nearTargets(ctx context.Context, env *exec.Env, g *plan.Gath
 		return nil, nil, err
 	}
 	var chosen, others targetSet
-	set := s.m.CellSets[uint32(rel.OID)]
+	set, total := s.m.CellSets[uint32(rel.OID)], 0
 	for _, o := range set.Cells {
 		cell, trained := o.Cell, o.Cell >= placement.UntrainedCells
 		unsettled := rel.Placement.State != catalog.Trained && !slices.Contains(route.Rest, cell)
+		if trained || rel.Placement.State != catalog.Trained { // the others are empty
+			total++
+		}
 		switch {
 		case slices.Contains(route.Cells, cell) || unsettled:
 			chosen.addCell(o.Shard, rel.OID, cell)
@@ -348,7 +351,7 @@ func (s *statement) nearTargets(ctx context.Context, env *exec.Env, g *plan.Gath
 	for _, c := range chosen.shards {
 		asked += len(c[rel.OID])
 	}
-	s.note(g, len(chosen.shards), asked, len(set.Cells), route.Reason)
+	s.note(g, len(chosen.shards), asked, total, route.Reason)
 	return chosen.list(), others.list(), nil
 }
 
