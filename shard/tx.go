@@ -155,7 +155,7 @@ func (t *Tx) query(ctx context.Context, q *plan.Query, env *exec.Env) (*exec.Res
 		res, err := exec.Run(ctx, q, env)
 		if err == nil {
 			if err = r.settle(ctx, res); err == nil {
-				res.Rows = &readRows{Rows: res.Rows, r: r}
+				res.Rows = &readRows{Rows: res.Rows, r: r, router: t.c.info.Login == RouterRole}
 				return res, nil
 			}
 			res.Rows.Close() //nolint:errcheck // why it ends says more
@@ -255,13 +255,17 @@ func (t *Tx) sameSchema(q *plan.Query, m message, r *reading) error {
 // snapshot turned out too old.
 type readRows struct {
 	exec.Rows
-	r *reading
+	r      *reading
+	router bool // who reads knows what RESTART means
 }
 
 func (r *readRows) Next(ctx context.Context) ([]types.Row, error) {
 	rows, err := r.Rows.Next(ctx)
 	if errors.Is(err, io.EOF) {
-		if stale := r.r.check(); stale != nil {
+		if stale := r.r.check(); stale != nil && !r.router {
+			return nil, types.Errorf("40001", "could not serialize access: a newer version was met while the statement ran").
+				WithHint("Run the transaction again.")
+		} else if stale != nil {
 			return nil, stale
 		}
 	}
