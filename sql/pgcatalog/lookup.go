@@ -1,6 +1,7 @@
 package pgcatalog
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/heliosdb/helios/sql"
@@ -344,7 +345,7 @@ func (l *lookup) Definition(function string, args []types.Value) (string, bool, 
 	}
 	switch function {
 	case "pg_get_expr":
-		return args[0].AsText(), true, nil
+		return l.relationNames(args[0].AsText()), true, nil
 	case "pg_tablespace_location":
 		return "", true, nil // in the data directory
 	case "pg_get_viewdef":
@@ -384,6 +385,26 @@ func (l *lookup) Definition(function string, args []types.Value) (string, bool, 
 		}
 	}
 	return "", false, nil // triggers, rules, statistics objects …: there are none
+}
+
+// relationLiteral is a relation in an expression, as nextval of a default has it.
+var relationLiteral = regexp.MustCompile(`'(?:[^']|'')+'::regclass`)
+
+// relationNames prints the relations in an expression as the session would name them:
+// without a schema that is on the search path.
+func (l *lookup) relationNames(expr string) string {
+	return relationLiteral.ReplaceAllStringFunc(expr, func(literal string) string {
+		quoted := strings.TrimSuffix(literal, "::regclass")
+		oid, ok := l.Lookup(builtin.ClassRelation, strings.ReplaceAll(quoted[1:len(quoted)-1], "''", "'"))
+		if !ok {
+			return literal
+		}
+		name, ok := l.Name(builtin.ClassRelation, oid)
+		if !ok {
+			return literal
+		}
+		return sql.QuoteLiteral(name) + "::regclass"
+	})
 }
 
 func functionDef(v *View, f *builtin.Func) string {

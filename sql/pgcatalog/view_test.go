@@ -76,7 +76,7 @@ func shopRelations() []*catalog.Relation {
 		{
 			OID: 17002, Schema: "public", Name: "customers", Kind: catalog.KindTable, RowType: 17003,
 			Columns: []catalog.Column{
-				with(required(col(1, "id", bigint)), "nextval('customers_id_seq'::regclass)"), required(col(2, "name", text)),
+				with(required(col(1, "id", bigint)), "nextval('public.customers_id_seq'::regclass)"), required(col(2, "name", text)),
 				col(3, "email", types.Type{OID: types.VarcharOID, Mod: 84}), with(col(4, "created", types.T(types.TimestampTZOID)), "now()"),
 			},
 			PrimaryKey: key(btree(17004, "customers_pkey", catalog.IndexKey{Column: 1}), true),
