@@ -66,20 +66,30 @@ func differ(t *testing.T, seed uint64, statements int) {
 		if err := c.r.Train(t.Context(), c.s.Info(), "v", 0); err != nil {
 			t.Fatal(err)
 		}
+		c.must("SET helios.vector_exact = on")
 	}
 	for _, text := range g.rows() {
 		d.compare(text, false)
 	}
 	for range statements {
-		switch text, ordered := g.query(); {
-		case g.IntN(6) > 0:
-			d.compare(text, ordered)
+		switch g.IntN(12) {
 		default:
+			d.compare(g.query())
+		case 3:
+			text, ordered := g.query()
+			prepare, execute := g.prepared(text)
+			d.each("DEALLOCATE ALL", "DEALLOCATE ALL")
+			d.compare(prepare, false)
+			d.compare(execute, ordered)
+		case 0:
+			few := differing{t: t, sides: sides[:2]}
+			few.compare(g.nearest(), true)
+		case 1, 2:
 			undone := g.IntN(3) > 0
 			if undone {
 				d.each("BEGIN", "BEGIN")
 			}
-			d.compare(g.change(), false)
+			d.compare(g.change(undone), false)
 			for _, table := range randomTables {
 				d.compare("SELECT "+table.list("")+" FROM "+table.name, false)
 			}
@@ -88,13 +98,14 @@ func differ(t *testing.T, seed uint64, statements int) {
 			}
 		}
 	}
-	t.Logf("%d statements compared, %d not supported", d.compared, d.unsupported)
+	t.Logf("%d statements compared: %d gave rows, %d failed, %d of them as not supported", d.compared, d.rows, d.failed, d.unsupported)
 }
 
 type differing struct {
-	t                     *testing.T
-	sides                 []side
-	compared, unsupported int
+	t     *testing.T
+	sides []side
+	// What came of the statements.
+	compared, rows, failed, unsupported int
 }
 
 // each runs a statement that all must accept.
@@ -120,6 +131,9 @@ func (d *differing) compare(text string, ordered bool) {
 		answers[i] = s.run(text)
 		if code, _, failed := strings.Cut(answers[i], ": "); failed && strings.HasPrefix(code, "ERROR") {
 			answers[i] = code
+			if i == 0 {
+				d.failed++
+			}
 		} else if !ordered {
 			lines := strings.Split(answers[i], "\n")
 			slices.Sort(lines)
@@ -127,6 +141,9 @@ func (d *differing) compare(text string, ordered bool) {
 		}
 	}
 	d.compared++
+	if strings.Count(answers[0], "\n") > 1 {
+		d.rows++
+	}
 	if answers[0] == "ERROR 0A000" && answers[1] == answers[0] {
 		d.unsupported++
 		return

@@ -3,6 +3,7 @@ package router_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -13,6 +14,13 @@ import (
 type randomSQL struct {
 	*rand.Rand
 	aliases int
+	ctes    []randomCTE // that the query can read
+}
+
+// randomCTE is a common table expression.
+type randomCTE struct {
+	name  string
+	types []byte
 }
 
 // randomTable is a table of the schema; its first key columns are the primary key.
@@ -185,7 +193,11 @@ func (g *randomSQL) scalar(outer []randomColumn, depth int) string {
 // cond gives a condition.
 func (g *randomSQL) cond(scope []randomColumn, depth int) string {
 	x := func() string { return g.of('i', scope, depth-1) }
-	switch g.IntN(14) {
+	switch g.IntN(17) {
+	case 6, 7:
+		return g.fixedKey(scope)
+	case 8:
+		return "(" + x() + ", " + x() + ")" + g.pick(" = ", " < ", " >= ") + "(" + x() + ", " + x() + ")"
 	case 0:
 		return g.of('s', scope, depth-1) + g.pick(" = ", " <> ", " < ", " >= ") + g.of('s', scope, depth-1)
 	case 1:
@@ -217,6 +229,16 @@ func (g *randomSQL) cond(scope []randomColumn, depth int) string {
 	return x() + g.pick(" = ", " = ", " < ", " >= ", " <> ") + x()
 }
 
+// fixedKey compares a key, which may leave one shard to ask, with values.
+func (g *randomSQL) fixedKey(scope []randomColumn) string {
+	for range 4 {
+		if c := scope[g.IntN(len(scope))]; strings.HasSuffix(c.name, ".id") {
+			return c.name + g.pick(" = 3", " = 5", " IN (1, 4, 6)", " = ANY (ARRAY[2, 7])", " = 1 + 1", " = NULL", " IN (8)")
+		}
+	}
+	return g.of('i', scope, 0) + " = 2"
+}
+
 func (g *randomSQL) correlate(in, outer []randomColumn) string {
 	return g.some(2, func() string { return " AND " + g.of('i', in, 0) + " = " + g.of('i', outer, 0) })
 }
@@ -227,6 +249,12 @@ func (g *randomSQL) from(depth int) (string, []randomColumn) {
 	for range g.IntN(2) + g.IntN(2) {
 		if depth <= 0 {
 			break
+		}
+		if g.IntN(10) == 0 {
+			right, more := g.lateral(scope, depth-1)
+			text += g.pick(" CROSS JOIN LATERAL "+right, " LEFT JOIN LATERAL "+right+" ON true")
+			scope = slices.Concat(scope, more)
+			continue
 		}
 		right, more := g.item(depth - 1)
 		kind := g.pick("JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN")
@@ -247,9 +275,29 @@ func (g *randomSQL) from(depth int) (string, []randomColumn) {
 	return text, scope
 }
 
-// item is a table or a subquery.
+// lateral is a subquery that reads the columns to its left.
+func (g *randomSQL) lateral(outer []randomColumn, depth int) (string, []randomColumn) {
+	alias := g.alias()
+	from, scope := g.from(depth)
+	both := slices.Concat(scope, outer)
+	text := "SELECT " + g.of('i', both, 1) + ", " + g.of('i', scope, 0) + " FROM " + from + " WHERE " + g.cond(both, depth) + g.correlate(scope, outer)
+	if g.IntN(3) == 0 {
+		text += g.order(2, true)
+	}
+	return "(" + text + ") AS " + alias + " (c0, c1)", []randomColumn{{alias + ".c0", 'i'}, {alias + ".c1", 'i'}}
+}
+
+// item is a table, a subquery or a common table expression.
 func (g *randomSQL) item(depth int) (string, []randomColumn) {
 	alias := g.alias()
+	if len(g.ctes) > 0 && g.IntN(2) == 0 {
+		cte := g.ctes[g.IntN(len(g.ctes))]
+		var scope []randomColumn
+		for i, typ := range cte.types {
+			scope = append(scope, randomColumn{fmt.Sprintf("%s.c%d", alias, i), typ})
+		}
+		return cte.name + " AS " + alias, scope
+	}
 	if depth > 0 && g.IntN(4) == 0 {
 		text, types := g.selection(depth - 1)
 		var names []string
@@ -308,9 +356,24 @@ func (g *randomSQL) selectOf(types []byte, depth int) string {
 	}
 	var list []string
 	for _, typ := range types {
-		list = append(list, g.of(typ, scope, depth))
+		if typ == 'i' && g.IntN(12) == 0 {
+			list = append(list, g.window(scope))
+		} else {
+			list = append(list, g.of(typ, scope, depth))
+		}
 	}
 	return "SELECT " + g.some(5, func() string { return "DISTINCT " }) + strings.Join(list, ", ") + " FROM " + from + where
+}
+
+// window is a window function that gives rows with equal keys equal values.
+func (g *randomSQL) window(scope []randomColumn) string {
+	x := g.of('i', scope, 1)
+	call := g.pick("sum("+x+")", "count(*)", "rank()", "dense_rank()", "max("+x+")")
+	over := g.some(2, func() string { return "PARTITION BY " + g.of('i', scope, 1) })
+	if g.IntN(2) == 0 || strings.Contains(call, "rank") {
+		over += " ORDER BY " + g.of('i', scope, 1) + g.pick("", " DESC")
+	}
+	return call + " OVER (" + over + ")::int"
 }
 
 // grouped selects groups and aggregates.
@@ -336,25 +399,65 @@ func (g *randomSQL) aggregate(typ byte, scope []randomColumn) string {
 		return g.pick("max("+s+")", "min("+s+")", "string_agg("+s+", ',' ORDER BY "+s+")", "string_agg(DISTINCT "+s+", ',')") + filter
 	}
 	x := g.of('i', scope, 1)
-	return g.pick("count(*)", "count("+x+")", "count(DISTINCT "+x+")", "sum("+x+")", "max("+x+")", "min("+x+")",
-		"sum(DISTINCT "+x+")", "avg("+x+")::int", "array_length(array_agg("+x+"), 1)") + filter + "::int"
+	if g.IntN(9) == 0 {
+		return "array_length(array_agg(" + x + ")" + filter + ", 1)"
+	}
+	call := g.pick("count(*)", "count("+x+")", "count(DISTINCT "+x+")", "sum("+x+")", "max("+x+")", "min("+x+")", "sum(DISTINCT "+x+")", "avg("+x+")")
+	return "(" + call + filter + ")::int"
 }
 
 // query is a whole query, and whether its order is fixed.
 func (g *randomSQL) query() (text string, ordered bool) {
-	g.aliases = 0
+	g.aliases, g.ctes = 0, nil
+	with := ""
+	for i := range g.IntN(8) / 6 * (1 + g.IntN(2)) {
+		body, types := g.selection(1)
+		var names []string
+		for i := range types {
+			names = append(names, fmt.Sprintf("c%d", i))
+		}
+		cte := randomCTE{fmt.Sprintf("with%d", i), types}
+		with += []string{"WITH ", ", "}[min(i, 1)] + cte.name + " (" + strings.Join(names, ", ") + ") AS " + g.pick("", "MATERIALIZED ", "NOT MATERIALIZED ") + "(" + body + ") "
+		g.ctes = append(g.ctes, cte)
+	}
 	text, types := g.selection(2)
+	g.ctes = nil
 	switch {
 	case strings.Contains(text, " ORDER BY "):
-		return "SELECT * FROM (" + text + ") AS whole", false
+		return with + "SELECT * FROM (" + text + ") AS whole", false
 	case g.IntN(2) == 0:
-		return text + g.order(len(types), g.IntN(2) == 0), true
+		return with + text + g.order(len(types), g.IntN(2) == 0), true
 	}
-	return text, false
+	return with + text, false
 }
 
-// change is an INSERT, UPDATE or DELETE.
-func (g *randomSQL) change() string {
+// prepared makes a query's small numbers parameters.
+func (g *randomSQL) prepared(text string) (prepare, execute string) {
+	var values []string
+	text = smallNumber.ReplaceAllStringFunc(text, func(n string) string {
+		values = append(values, n[3:])
+		return n[:3] + fmt.Sprintf("$%d", len(values))
+	})
+	if len(values) == 0 {
+		return "PREPARE p AS " + text, "EXECUTE p"
+	}
+	ints := strings.TrimSuffix(strings.Repeat("int, ", len(values)), ", ")
+	return "PREPARE p (" + ints + ") AS " + text, "EXECUTE p (" + strings.Join(values, ", ") + ")"
+}
+
+// smallNumber is a number that something is compared with.
+var smallNumber = regexp.MustCompile(` [=<>] \d\b`)
+
+// nearest is a search for neighbours, which PostgreSQL does not know.
+func (g *randomSQL) nearest() string {
+	where := g.some(2, func() string { return " WHERE " + g.cond([]randomColumn{{"v.id", 'i'}, {"v.x", 'i'}, {"v.s", 's'}}, 1) })
+	return fmt.Sprintf("SELECT id, s, e FROM v%s ORDER BY e %s '[%d,%d]', id LIMIT %d OFFSET %d", where,
+		g.pick("<->", "<=>", "<#>", "<+>"), g.IntN(8), g.IntN(8), g.IntN(9), g.IntN(3))
+}
+
+// change is an INSERT, UPDATE or DELETE. One that is not undone moves no keys: a second one
+// could meet what the first has moved.
+func (g *randomSQL) change(undone bool) string {
 	g.aliases = 0
 	t := g.table()
 	alias := g.alias()
@@ -403,7 +506,7 @@ func (g *randomSQL) change() string {
 			sets = append(sets, c.name+" = "+g.of(c.typ, scope, 2))
 		}
 	}
-	if t.key == 1 && g.IntN(4) == 0 {
+	if undone && t.key == 1 && g.IntN(4) == 0 {
 		sets = append(sets, "id = "+alias+".id + 1000")
 	}
 	return "UPDATE " + t.name + " AS " + alias + " SET " + strings.Join(sets, ", ") + where + returning
