@@ -252,6 +252,7 @@ func (d *driver) decide() twophase.Event {
 		return err
 	})
 	if err != nil { // the participants ask it themselves: it must not forget
+		d.r.log.Warn("the outcome of a commit is not known", "gid", d.coordinator.GID, "err", err)
 		d.r.finished.keep(d.coordinator.GID)
 		return twophase.Event{Kind: twophase.NoOutcome, Err: unknownOutcome(err)}
 	}

@@ -22,6 +22,7 @@ import (
 func (r *Router) sessionOutcome(l *link, cause error) (twophase.Outcome, error) {
 	var o twophase.Outcome
 	if l.last.session == "" {
+		r.log.Warn("the outcome of a commit cannot be asked for: the shard's session had not answered before", "shard", l.shard)
 		return o, unknownOutcome(cause)
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.o.Limits.Hold)
@@ -35,6 +36,7 @@ func (r *Router) sessionOutcome(l *link, cause error) (twophase.Outcome, error) 
 		return err
 	})
 	if err != nil || o.State == twophase.Undecided {
+		r.log.Warn("the outcome of a commit is not known", "shard", l.shard, "session", l.last.session, "after", l.last.heard, "err", err)
 		return o, unknownOutcome(errors.Join(cause, err))
 	}
 	return o, nil
@@ -95,8 +97,10 @@ func (t *Tx) lostWrite(ctx context.Context, l *link, cause error) error {
 
 // hasCommitted is the answer to a write that took effect and whose result is lost.
 func hasCommitted(cause error, at hlc.Timestamp) error {
-	return unknownOutcome(cause).
+	e := types.Errorf("40003", "the result of the statement is lost: the connection to the shard broke").
 		WithDetail("It has committed, at %d; the rows that it changed are not known.", uint64(at))
+	e.Cause = cause
+	return e
 }
 
 func bigintParam(s string) remote.Param {

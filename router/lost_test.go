@@ -20,6 +20,8 @@ func TestLostAnswer(t *testing.T) {
 		{"COMMIT, answer lost", "BEGIN; UPDATE t SET n = 1 WHERE id = 1", "COMMIT", "COMMIT", true, "COMMIT", 1},
 		{"COMMIT lost", "BEGIN; UPDATE t SET n = 1 WHERE id = 1", "COMMIT", "COMMIT", false, "ERROR 40001", 0},
 		{"write, answer lost", "", "UPDATE t SET n = 7 WHERE id = 1", "UPDATE", true, "DETAIL: It has committed", 7},
+		{"insert, answer lost, row known", "", "INSERT INTO t VALUES (1001, 5) RETURNING id, n", "INSERT", true, "1001 | 5", 5},
+		{"insert lost", "", "INSERT INTO t VALUES (1001, 5)", "INSERT", false, "INSERT 0 1", 5},
 		{"write lost", "", "UPDATE t SET n = 7 WHERE id = 1", "UPDATE", false, "UPDATE 1", 7},
 	} {
 		t.Run(x.name, func(t *testing.T) {

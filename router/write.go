@@ -13,6 +13,7 @@ import (
 	"github.com/heliosdb/helios/sql/catalog"
 	"github.com/heliosdb/helios/sql/exec"
 	"github.com/heliosdb/helios/sql/plan"
+	"github.com/heliosdb/helios/twophase"
 	"github.com/heliosdb/helios/types"
 )
 
@@ -96,6 +97,9 @@ func (w *work) run(ctx context.Context, whole bool) error {
 		}
 	}
 	wg.Wait()
+	if byItself && errs[0] != nil && w.knownWithoutAnswer(ctx, ids[0], links[0]) {
+		return nil
+	}
 	if byItself && errs[0] == nil {
 		w.s.t.s.committed(links[0].hear())
 	}
@@ -113,6 +117,22 @@ func (w *work) run(ctx context.Context, whole bool) error {
 		}
 	}
 	return nil
+}
+
+// knownWithoutAnswer tells whether a flight that commits by itself, and whose answer was
+// lost, has committed and was not to say anything that the router does not know.
+func (w *work) knownWithoutAnswer(ctx context.Context, id cluster.ShardID, l *link) bool {
+	asked := slices.ContainsFunc(w.shards[id].done, func(f func(answer) error) bool { return f != nil })
+	if asked || ctx.Err() != nil || !l.lost(l.err) {
+		return false
+	}
+	o, err := w.s.r.sessionOutcome(l, l.err)
+	if err != nil || o.State != twophase.Committed {
+		return false
+	}
+	w.s.r.hear(o.Time)
+	w.s.t.s.committed(o.Time)
+	return true
 }
 
 // release gives back the links that were borrowed.
