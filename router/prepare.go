@@ -106,7 +106,7 @@ func (t *Tx) prepareOwner(ctx context.Context, d *driver, effects []twophase.Eff
 	if !l.open {
 		before = append(before, remote.Statement{SQL: "BEGIN"})
 	}
-	above := "v=" + strconv.FormatUint(l.told().ownership, 10) + " t=" + strconv.FormatUint(uint64(effects[0].Time), 10)
+	above := "t=" + strconv.FormatUint(uint64(effects[0].Time), 10)
 	before = append(before, remote.Statement{SQL: "SELECT helios.ctx($1)", Params: []remote.Param{textParam(above)}})
 	l.open = true
 	_, err := l.conn.Run(ctx, append(before, remote.Statement{SQL: "PREPARE TRANSACTION " + sql.QuoteLiteral(gid.String()), Once: true})...)

@@ -1,6 +1,7 @@
 package router_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,12 @@ func TestPrepareTransaction(t *testing.T) {
 	expect(a, "UPDATE t SET n = n + 1; SELECT count(*), sum(n) FROM t", "31 | 61\nSELECT 1")
 	expect(a, "ROLLBACK PREPARED 'three'", "ERROR 42704: prepared transaction with identifier \"three\" does not exist")
 	expect(a, listed, "SELECT 0")
+	for i := range 8 { // behind errors on the owner's connections
+		expect(a, "COMMIT PREPARED 'nope'", "does not exist")
+		name := fmt.Sprintf("'w%d'", i)
+		expect(a, fmt.Sprintf("BEGIN; INSERT INTO t VALUES (%d, 0); PREPARE TRANSACTION %s", 100+i, name), "PREPARE TRANSACTION")
+		expect(a, "ROLLBACK PREPARED "+name, "ROLLBACK PREPARED")
+	}
 }
 
 // TestPreparedOutlives holds that nobody but a client ends what a client has prepared, and

@@ -76,6 +76,12 @@ type TxOptions struct {
 	Info      *Info
 }
 
+// Reporter is an Engine that has parameters of its own to report when a session starts.
+type Reporter interface {
+	// Report gives names and values.
+	Report(info *Info) [][2]string
+}
+
 // Renewer is an Engine whose Catalog may lag behind the newest committed one: a name that
 // is not found is looked for again after Renew.
 type Renewer interface {

@@ -49,6 +49,11 @@ func (s *Session) Parameters() []pgwire.Parameter {
 	for i, name := range reported {
 		out[i] = pgwire.Parameter{Name: name, Value: s.told[name]}
 	}
+	if r, ok := s.engine.(Reporter); ok {
+		for _, p := range r.Report(s.info) {
+			out = append(out, pgwire.Parameter{Name: p[0], Value: p[1]})
+		}
+	}
 	return out
 }
 

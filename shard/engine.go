@@ -68,7 +68,6 @@ func NewEngine(s *Shard, o EngineOptions) *Engine {
 type conn struct {
 	info    *session.Info
 	session uint64 // its number in the log's records
-	said    bool   // the router knows that number
 
 	mu struct {
 		sync.Mutex
@@ -132,13 +131,21 @@ func (c *conn) takeCommit() *commitOrder {
 	return o
 }
 
-// heard reports a timestamp to a router, the first time with the session's number.
+// Report tells a router the session's number in the log, and a timestamp below all that the
+// session will commit.
+func (e *Engine) Report(info *session.Info) [][2]string {
+	if info.Login != RouterRole {
+		return nil
+	}
+	return [][2]string{
+		{"helios.session", strconv.FormatUint(e.conn(info).session, 10)},
+		{"helios.ts", strconv.FormatUint(uint64(e.Visible()), 10)},
+	}
+}
+
+// heard reports a timestamp to a router.
 func (c *conn) heard(ts hlc.Timestamp) {
 	if c.info.Login == RouterRole {
-		if !c.said {
-			c.said = true
-			c.info.ParameterStatus("helios.session", strconv.FormatUint(c.session, 10))
-		}
 		c.info.ParameterStatus("helios.ts", strconv.FormatUint(uint64(ts), 10))
 	}
 }
