@@ -142,14 +142,35 @@ func (p *Placer) Key(key []types.Value) (u Unit, ok bool) {
 	case catalog.Single:
 		return p.slotOf(nil), true
 	case catalog.Range:
-		n := sort.Search(len(p.splits), func(i int) bool {
-			return !key[0].IsNull() && types.Compare(p.splits[i], key[0]) > 0 || i >= len(p.splits)
-		})
-		return Unit{Space: uint32(p.rel.OID), N: uint32(n)}, true
+		return Unit{Space: uint32(p.rel.OID), N: uint32(p.rangeOf(key[0]))}, true
 	case catalog.Hash:
 		return p.slotOf(key), true
 	}
 	return Unit{}, false
+}
+
+// rangeOf gives the number of the range that a key lies in; NULL lies in the last.
+func (p *Placer) rangeOf(key types.Value) int {
+	return sort.Search(len(p.splits), func(i int) bool {
+		return !key.IsNull() && types.Compare(p.splits[i], key) > 0 || i >= len(p.splits)
+	})
+}
+
+// Between gives the units of a range-placed table that may hold keys from low to high; nil
+// is no bound.
+func (p *Placer) Between(low, high *types.Value) []Unit {
+	first, last := 0, len(p.splits)
+	if low != nil {
+		first = p.rangeOf(*low)
+	}
+	if high != nil {
+		last = p.rangeOf(*high)
+	}
+	var units []Unit
+	for n := first; n <= last; n++ {
+		units = append(units, Unit{Space: uint32(p.rel.OID), N: uint32(n)})
+	}
+	return units
 }
 
 // slotOf hashes the canonical encoding of a key; a table on a single shard hashes its

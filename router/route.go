@@ -135,6 +135,9 @@ func (s *statement) routeTargets(ctx context.Context, env *exec.Env, g *plan.Gat
 	if route.Rel.Placement.Strategy == catalog.Geo {
 		return s.zoneTargets(ctx, env, p, route, found)
 	}
+	if route.Low != nil || route.High != nil {
+		return s.rangeTargets(ctx, env, p, route, found)
+	}
 	keys, fixed, err := keyValues(ctx, env, route)
 	if err != nil {
 		return err
@@ -151,6 +154,25 @@ func (s *statement) routeTargets(ctx context.Context, env *exec.Env, g *plan.Gat
 		units = append(units, u)
 	}
 	return s.addUnits(p, route.Rel, units, found)
+}
+
+// rangeTargets adds the shards of a range-placed relation's rows between two keys.
+func (s *statement) rangeTargets(ctx context.Context, env *exec.Env, p *placement.Placer, route plan.Route, found *targetSet) error {
+	var ends [2]*types.Value
+	for i, b := range []*plan.Bound{route.Low, route.High} {
+		if b == nil {
+			continue
+		}
+		v, err := exec.EvalConst(ctx, b.Value, env)
+		if err != nil {
+			return err
+		}
+		if v.IsNull() { // no row is above or below NULL
+			return s.allOwnersOne(p, route.Rel, found)
+		}
+		ends[i] = &v
+	}
+	return s.addUnits(p, route.Rel, p.Between(ends[0], ends[1]), found)
 }
 
 // zoneTargets adds the shards of a geo-placed relation's rows: of those with certain

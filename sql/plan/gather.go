@@ -57,6 +57,8 @@ type Route struct {
 	Rel  *catalog.Relation
 	Keys []KeyCond
 	Zone *KeyCond
+	// Low and High bound the shard key of a range-placed relation whose Keys say nothing.
+	Low, High *Bound
 	// Rows are the key values of rows to insert, one entry per row, instead of Keys.
 	Rows [][]Expr
 }

@@ -44,11 +44,14 @@ func routeOf(s *Scan) Route {
 	if s.Filter == nil {
 		return r
 	}
+	t := keyTerms(s)
 	if p.Strategy != catalog.Geo {
-		r.Keys = keyTerms(s).fixing(p.KeyColumns)
+		r.Keys = t.fixing(p.KeyColumns)
+		if p.Strategy == catalog.Range && r.Keys == nil {
+			r.Low, r.High = known(t.low[p.KeyColumns[0]]), known(t.high[p.KeyColumns[0]])
+		}
 		return r
 	}
-	t := keyTerms(s)
 	zone := t.fixing([]int16{p.ZoneColumn})
 	if zone == nil {
 		return r
@@ -75,8 +78,18 @@ func (t terms) fixing(nums []int16) []KeyCond {
 }
 
 func (k KeyCond) readsOuter() bool {
-	bad := func(e Expr) bool { return e != nil && (hasOuter(e) || hasSubPlan(e) || isVolatile(e)) }
-	return bad(k.Array) || slices.ContainsFunc(k.Values, bad)
+	return k.Array != nil && unknownYet(k.Array) || slices.ContainsFunc(k.Values, unknownYet)
+}
+
+// unknownYet tells whether an expression has no value before a row is read.
+func unknownYet(e Expr) bool { return hasOuter(e) || hasSubPlan(e) || isVolatile(e) }
+
+// known gives a bound whose value is known before a row is read, else nil.
+func known(b *Bound) *Bound {
+	if b == nil || unknownYet(b.Value) {
+		return nil
+	}
+	return b
 }
 
 // pinned tells whether the route leads to one shard only: every key column has one
