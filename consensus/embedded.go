@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
@@ -55,7 +56,8 @@ var setSegment = sync.OnceFunc(func() { wal.SegmentSizeBytes = segmentBytes })
 // a leader, or until ctx ends.
 func OpenEmbedded(ctx context.Context, o Options) (*Embedded, error) {
 	setSegment()
-	cfg, err := o.config()
+	up := new(atomic.Bool)
+	cfg, err := o.config(up)
 	if err != nil {
 		return nil, err
 	}
@@ -66,12 +68,14 @@ func OpenEmbedded(ctx context.Context, o Options) (*Embedded, error) {
 	client := v3client.New(server.Server)
 	e := &Embedded{etcdStore{client: client, prefix: root(o.Cluster)}, server}
 	e.done = func() error {
+		up.Store(false)
 		err := client.Close()
 		server.Close()
 		return err
 	}
 	select {
 	case <-server.Server.ReadyNotify():
+		up.Store(true)
 		return e, nil
 	case err := <-server.Err():
 		return nil, errors.Join(fmt.Errorf("consensus: member %s: %w", o.Name, err), e.Close())
@@ -87,7 +91,7 @@ func (e *Embedded) Address() string { return e.server.Clients[0].Addr().String()
 // disk. A process that hosts a member should end when it comes.
 func (e *Embedded) Failed() <-chan error { return e.server.Err() }
 
-func (o Options) config() (*embed.Config, error) {
+func (o Options) config(up *atomic.Bool) (*embed.Config, error) {
 	scheme := "http"
 	cfg := embed.NewConfig()
 	if o.TLS != nil {
@@ -118,7 +122,7 @@ func (o Options) config() (*embed.Config, error) {
 	cfg.PreVote = true
 	cfg.WarningApplyDuration = time.Second
 	cfg.WarningUnaryRequestDuration = time.Second
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(&slogCore{log: o.logger()}))
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(&slogCore{log: o.logger(), up: up}))
 	return cfg, nil
 }
 
