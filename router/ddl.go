@@ -390,17 +390,19 @@ func (t *Tx) onAll(ctx context.Context, text string, inOrder bool) error {
 		return err
 	}
 	s := &statement{t: t, r: t.r, m: m, settings: t.settings()}
+	ctx, done := s.watched(ctx)
+	defer done()
 	w := s.newWork()
 	for _, id := range serving(m) {
 		w.add(id, remote.Statement{SQL: text, Once: true}, nil, nil)
 		if inOrder {
 			if err := w.run(ctx, false); err != nil {
-				return public(err)
+				return deadlocked(ctx, public(err))
 			}
 			w = s.newWork()
 		}
 	}
-	return public(w.run(ctx, false))
+	return deadlocked(ctx, public(w.run(ctx, false)))
 }
 
 // maintenance runs ANALYZE, VACUUM and CHECKPOINT on every shard, each on its own.

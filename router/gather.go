@@ -207,9 +207,9 @@ func (gr *gatherRows) askOne(ctx context.Context, t target, shards int) (*stream
 		s.committed = l
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	orders := []order{{s.message(l, t.cells), gr.order}}
+	orders := []order{{message: s.message(l, t.cells), Statement: gr.order}}
 	if s.together && t.shard != s.t.order[0] {
-		orders = append(orders, order{message{ownership: s.m.Ownership}, s.t.prepareOrder()})
+		orders = append(orders, order{message: message{ownership: s.m.Ownership}, Statement: s.t.prepareOrder(), bare: true})
 	}
 	rows, lead, err := l.send(ctx, s.settings, s.t.savepoints, orders)
 	if err != nil {

@@ -124,6 +124,7 @@ func (m message) text(known uint64) string {
 type order struct {
 	message
 	remote.Statement
+	bare bool // it reads no rows: nothing but the ownership is said ahead
 }
 
 // flight lists what goes out for some orders: settings, BEGIN and savepoints that are

@@ -72,15 +72,24 @@ func (s *statement) runWatched(ctx context.Context) (*exec.Result, error) {
 	if s.q.ReadOnly {
 		return s.run(ctx)
 	}
-	ctx, s.cancel = context.WithCancelCause(ctx) // not called at the end: rows may still come
+	ctx, done := s.watched(ctx)
+	defer done()
+	res, err := s.run(ctx)
+	return res, deadlocked(ctx, err)
+}
+
+// watched has the router look for deadlocks while the statement holds locks, until done is
+// called. The context of a victim is cancelled; it outlives done, since rows may still come.
+func (s *statement) watched(ctx context.Context) (_ context.Context, done func()) {
+	ctx, s.cancel = context.WithCancelCause(ctx)
 	if len(s.t.links) > 0 {
 		s.watch()
 	}
-	res, err := s.run(ctx)
-	if s.t.seq != 0 {
-		s.r.watched.remove(s.t.gid())
+	return ctx, func() {
+		if s.t.seq != 0 {
+			s.r.watched.remove(s.t.gid())
+		}
 	}
-	return res, deadlocked(ctx, err)
 }
 
 func (s *statement) watch() {

@@ -26,8 +26,9 @@ import (
 //
 //	sample the vectors, train centroids, learn where neighbours lie
 //	cluster map: who owns the new cells, near ones together
-//	catalog, under the table's lock: the new cells, state moving; from here on rows are
-//	    written where their vectors belong, and searches ask the old cells as well
+//	catalog: the new cells, state moving; statements that begin from here on write rows
+//	    where their vectors belong, and searches ask the old cells as well
+//	wait on each shard for the transactions that had written to the table before
 //	rows in other cells: locked, deleted, inserted and relocated, a few in a transaction
 //	catalog: state trained
 type trainer struct {
@@ -57,6 +58,9 @@ func (r *Router) Train(ctx context.Context, info *session.Info, table string, ce
 		return types.Errorf("0A000", "this router cannot write the cluster map")
 	}
 	if err := t.makeCells(ctx); err != nil {
+		return public(err)
+	}
+	if err := t.waitWriters(ctx); err != nil {
 		return public(err)
 	}
 	if err := t.moveRows(ctx); err != nil {
@@ -111,6 +115,25 @@ func (t *trainer) makeCells(ctx context.Context) error {
 		return err
 	}
 	return t.setPlacement(ctx, catalog.Moving, uint32(generation), vectorpart.Encode(set, coverage))
+}
+
+// waitWriters waits for the transactions that may have written rows to the old cells. It
+// locks nothing, so it can stand in nobody's way.
+func (t *trainer) waitWriters(ctx context.Context) error {
+	m, err := t.r.clusterMap()
+	if err != nil {
+		return err
+	}
+	for _, id := range serving(m) {
+		err := t.r.until(ctx, func() error {
+			_, err := t.r.ask(ctx, id, "SELECT helios.wait_writers($1)", param(types.T(types.OIDOID), types.Int(int64(t.rel.OID))))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // learnMin is the least sample that vectorpart learns from.
@@ -252,11 +275,7 @@ func (t *trainer) setPlacement(ctx context.Context, state string, generation uin
 }
 
 func (t *trainer) changePlacement(ctx context.Context, tx *Tx, state string, generation uint32, blob []byte) error {
-	name := sql.Name{t.rel.Schema, t.rel.Name}.String()
 	if err := tx.onAll(ctx, "SELECT helios.lock_catalog()", true); err != nil {
-		return err
-	}
-	if err := tx.onAll(ctx, "LOCK TABLE "+name+" IN ACCESS EXCLUSIVE MODE", true); err != nil {
 		return err
 	}
 	m, err := t.r.clusterMap()

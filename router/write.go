@@ -87,7 +87,8 @@ func (w *work) run(ctx context.Context, whole bool) error {
 	var wg sync.WaitGroup
 	for i, id := range ids {
 		if w.s.together && i > 0 {
-			w.add(id, w.s.t.prepareOrder(), nil, nil)
+			x := w.shards[id]
+			x.orders = append(x.orders, order{Statement: w.s.t.prepareOrder(), bare: true})
 		}
 		one := func() { answers[i], errs[i] = w.send(ctx, links[i], w.shards[id]) }
 		if i == len(ids)-1 {
@@ -158,7 +159,7 @@ func firstOf(errs []error) error {
 
 func (w *work) send(ctx context.Context, l *link, x *shardWork) ([]answer, error) {
 	for i := range x.orders {
-		if x.orders[i].Once { // PREPARE TRANSACTION reads nothing
+		if x.orders[i].bare {
 			x.orders[i].ownership = w.s.m.Ownership
 			continue
 		}

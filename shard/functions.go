@@ -59,6 +59,9 @@ func (e *Engine) statementFunctions() []*builtin.Func {
 			e.StillRunning(strings.Fields(a[0].AsText()))
 			return types.Text(e.LockWaits()), e.serving()
 		}),
+		function("wait_writers", types.VoidOID, []types.OID{types.OIDOID}, func(ctx context.Context, _ *conn, a []types.Value) (types.Value, error) {
+			return types.Text(""), e.WaitWriters(ctx, types.OID(a[0].AsInt()))
+		}),
 		function("hold_snapshot", types.VoidOID, []types.OID{text, big}, func(_ context.Context, _ *conn, a []types.Value) (types.Value, error) {
 			e.HoldForRouter(a[0].AsText(), hlc.Timestamp(max(0, a[1].AsInt())))
 			return types.Text(""), e.serving()

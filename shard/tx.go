@@ -282,6 +282,10 @@ func (t *Tx) EndStatement(error) { t.c.heard(t.e.Visible()) }
 
 // Lock is LOCK TABLE: the modes that exclude writers take the table's lock alone.
 func (t *Tx) Lock(ctx context.Context, rel *catalog.Relation, mode string, noWait bool) error {
+	if m := t.c.take(); m.gid != "" {
+		t.e.enlist(t, m.gid)
+	}
+	t.tx.SetLockTimeout(t.e.lockTimeout(t.o.Info))
 	strength := txn.KeyShare
 	switch mode {
 	case "access share", "row share", "row exclusive":

@@ -1,12 +1,15 @@
 package shard
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/heliosdb/helios/twophase"
 	"github.com/heliosdb/helios/txn"
+	"github.com/heliosdb/helios/types"
 )
 
 // StillRunning notes that a router is at work on transactions, named without their owners:
@@ -31,6 +34,31 @@ func (s *Shard) stillRunning(g twophase.GID) bool {
 	at, ok := s.mu.running[g.Transaction()]
 	return ok && time.Since(at) <= abandonedAfter
 }
+
+// WaitWriters returns when every transaction that has written to a table here by now is
+// over. Nobody waits for it: who writes later does so by the newest catalog.
+func (s *Shard) WaitWriters(ctx context.Context, table types.OID) error {
+	key := string(tableLock(table))
+	before := s.locks.Holders(key)
+	tick := time.NewTicker(writersTick)
+	defer tick.Stop()
+	for {
+		if err := s.serving(); err != nil {
+			return err
+		}
+		now := s.locks.Holders(key)
+		if !slices.ContainsFunc(before, func(id txn.ID) bool { return slices.Contains(now, id) }) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+const writersTick = 5 * time.Millisecond
 
 // LockWaits lists who waits for whose locks here, a line for each pair: the waiter, the
 // holder, and the number of the wait. Transactions go by the name that their router gave

@@ -2,6 +2,8 @@ package txn
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -269,6 +271,17 @@ func (l *Locks) HeldByOther(id ID, key string, mode Mode) bool {
 	defer l.mu.Unlock()
 	lk := l.mu.locks[key]
 	return lk != nil && !lk.free(id, mode)
+}
+
+// Holders lists the transactions that hold a lock on key.
+func (l *Locks) Holders(key string) []ID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lk := l.mu.locks[key]
+	if lk == nil {
+		return nil
+	}
+	return slices.Collect(maps.Keys(lk.holders))
 }
 
 // Waiting counts the transactions that wait for a lock.
