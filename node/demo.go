@@ -149,6 +149,9 @@ func (d *demo) passwords() (string, error) {
 	if path == "" {
 		path = filepath.Join(d.dir, "password")
 	}
+	if !exists(path) && exists(filepath.Join(d.dir, nodeID(1, "a"))) {
+		return "", fmt.Errorf("%s holds a cluster, and %s no password for it: give the --password-file that it was made with", d.dir, path)
+	}
 	password, _, err := secretFile(path, "password")
 	if err != nil {
 		return "", err

@@ -190,6 +190,15 @@ func (s *Session) describe(st *prepared) error {
 		return err
 	}
 	st.params, st.columns, st.fixed = st.declared, columns, true
+	if x, ok := stmt.(*sql.Explain); ok && isQuery(x.Statement) {
+		inner := &prepared{text: st.text, declared: st.declared, parsed: st.parsed}
+		inner.parsed.Statement = x.Statement
+		q, err := s.planned(inner)
+		if err != nil {
+			return err
+		}
+		st.params = q.ParamTypes
+	}
 	return nil
 }
 
