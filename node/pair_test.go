@@ -361,6 +361,38 @@ func TestReadOnlyOnStandby(t *testing.T) {
 	}
 }
 
+// TestNewTableOnStandby makes tables behind the back of a standby that forwards: transactions
+// there know them from their first statement on.
+func TestNewTableOnStandby(t *testing.T) {
+	p := newPair(t)
+	p.start("s1a", first)
+	b := p.start("s1b")
+	front := p.route()
+	mustExec(t, front, "CREATE TABLE t0 (id int PRIMARY KEY)")
+	p.published("s1a", "s1b")
+	var conn *pgx.Conn
+	eventually(t, "a write through the standby", func() (err error) {
+		if conn == nil {
+			conn = p.connect(b.sqlAddr)
+		}
+		_, err = conn.Exec(t.Context(), "INSERT INTO t0 VALUES (1)")
+		return err
+	})
+	for i := 1; i <= 5; i++ {
+		table := fmt.Sprintf("t%d", i)
+		mustExec(t, front, "CREATE TABLE "+table+" (id int PRIMARY KEY)")
+		eventually(t, table+" on the standby", func() error {
+			_, err := conn.Exec(t.Context(), "SELECT id FROM "+table)
+			return err
+		})
+		mustExec(t, conn, "BEGIN")
+		mustExec(t, conn, "INSERT INTO "+table+" VALUES (1)")
+		mustExec(t, conn, "SELECT id FROM "+table)
+		mustExec(t, conn, "UPDATE "+table+" SET id = 2")
+		mustExec(t, conn, "COMMIT")
+	}
+}
+
 // TestPrimaryHint: a standby finds its primary where it was told to look, before there is a
 // cluster map that names addresses.
 func TestPrimaryHint(t *testing.T) {

@@ -43,6 +43,15 @@ func (r *routed) Begin(ctx context.Context, o session.TxOptions) (session.Tx, er
 	return &routedTx{r: r, o: o}, nil
 }
 
+// Renew brings the catalog up to date by which forwarded transactions are planned.
+func (r *routed) Renew(ctx context.Context) (changed bool, err error) {
+	f := r.m.forwarding.Load()
+	if _, leading := r.m.shard.Leading(); leading || f == nil {
+		return false, nil
+	}
+	return f.Renew(ctx)
+}
+
 // Lookup finds sequences at the primary when this node is not it.
 func (r *routed) Lookup(cat *catalog.Catalog, info *session.Info) builtin.Catalog {
 	if f := r.m.forwarding.Load(); f != nil && info.Login != shard.RouterRole {
@@ -217,6 +226,11 @@ func (t *routedTx) primary(ctx context.Context) (session.Tx, error) {
 	f, err := t.r.m.forwardEngine(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if f.Catalog().Version() < t.r.Engine.Catalog().Version() {
+		if _, err := f.Renew(ctx); err != nil { // else its next statement would not find a new table
+			return nil, err
+		}
 	}
 	t.forward, err = f.Begin(ctx, t.o)
 	return t.forward, err
