@@ -18,13 +18,17 @@ const holdSilence = 30 * time.Second
 
 // HoldForRouter keeps what the transactions of a router read, for a while; 0 ends it.
 func (s *Shard) HoldForRouter(name string, oldest hlc.Timestamp) {
+	s.hold(name, hold{oldest: oldest, until: time.Now().Add(holdSilence)})
+}
+
+func (s *Shard) hold(name string, h hold) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if oldest == 0 {
+	if h.oldest == 0 {
 		delete(s.mu.holds, name)
 		return
 	}
-	s.mu.holds[name] = hold{oldest: oldest, until: time.Now().Add(holdSilence)}
+	s.mu.holds[name] = h
 }
 
 // heldSnapshot is the oldest timestamp that somebody elsewhere reads; mu is held.

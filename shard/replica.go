@@ -76,15 +76,7 @@ func (s *Shard) OldestSnapshot() hlc.Timestamp {
 }
 
 // HoldSnapshot keeps the garbage horizon at or below what a standby reads; 0 ends it.
-func (s *Shard) HoldSnapshot(node string, oldest hlc.Timestamp) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if oldest == 0 {
-		delete(s.mu.holds, node)
-		return
-	}
-	s.mu.holds[node] = hold{oldest: oldest}
-}
+func (s *Shard) HoldSnapshot(node string, oldest hlc.Timestamp) { s.hold(node, hold{oldest: oldest}) }
 
 // Export gives one consistent state of the store as pairs, for a base copy.
 func (s *Shard) Export(_ context.Context, begin func(at wal.LSN) error, put func(key, value []byte) error) error {
