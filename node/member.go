@@ -484,14 +484,22 @@ func peersOf(m *cluster.Map, id cluster.ShardID) []ha.Peer {
 	return out
 }
 
-// listen opens a port, and words the error for whoever starts the node.
-func listen(w World, addr, what string) (net.Listener, error) {
+// onLoopback refuses what goes over a network: nodes do not encrypt what they say.
+func onLoopback(what, addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s address %q: %w", what, addr, err)
+		return fmt.Errorf("%s address %q: %w", what, addr, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("%s address %q can be reached from other machines, which needs TLS between them, and that does not exist yet: use a loopback address", what, addr)
+		return fmt.Errorf("%s address %q can be reached from other machines, which needs TLS between them, and that does not exist yet: use a loopback address", what, addr)
+	}
+	return nil
+}
+
+// listen opens a port, and words the error for whoever starts the node.
+func listen(w World, addr, what string) (net.Listener, error) {
+	if err := onLoopback(what, addr); err != nil {
+		return nil, err
 	}
 	l, err := w.Listen(addr)
 	if err != nil {

@@ -249,6 +249,23 @@ type RouterOptions struct {
 	Out        io.Writer
 }
 
+// onThisMachine refuses addresses that a router would talk to across a network.
+func onThisMachine(f *cluster.File) error {
+	for i, addr := range f.Observers {
+		if err := onLoopback(fmt.Sprintf("observers[%d]", i), addr); err != nil {
+			return err
+		}
+	}
+	for _, s := range f.Shards {
+		for _, n := range s.Nodes {
+			if err := errors.Join(onLoopback("node "+n.ID+": sql", n.SQL), onLoopback("node "+n.ID+": native", n.Native)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Router runs a router until ctx ends.
 func Router(ctx context.Context, o RouterOptions) error {
 	log, err := newLogger(os.Stderr, o.LogLevel)
@@ -265,6 +282,9 @@ func Router(ctx context.Context, o RouterOptions) error {
 	}
 	if len(file.Observers) == 0 {
 		return fmt.Errorf("%s: observers: a router needs the addresses of the observers", o.Config)
+	}
+	if err := onThisMachine(file); err != nil {
+		return fmt.Errorf("%s: %w", o.Config, err)
 	}
 	secret, err := clusterSecret(o.SecretFile)
 	if err != nil {

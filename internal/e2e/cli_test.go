@@ -99,6 +99,7 @@ func TestMistakes(t *testing.T) {
 		{"unknown key", []string{"router", "--cluster-secret-file", secret, "--config", file("key.yaml", top+"  - id: 1\n    nodes:\n"+node+"    wieght: 3\n")}, `key\.yaml:8: shards\[0\]\.wieght: unknown key`},
 		{"bad port", []string{"router", "--cluster-secret-file", secret, "--config", file("port.yaml", top+"  - id: 1\n    nodes:\n"+strings.Replace(node, ":3", ":99999", 1))}, `port\.yaml:7: shards\[0\]\.nodes\[0\]\.sql: .*99999`},
 		{"duplicate name", []string{"router", "--cluster-secret-file", secret, "--config", file("twice.yaml", top+"  - id: 1\n    nodes:\n"+node+strings.NewReplacer(":3", ":5", ":4", ":6").Replace(node))}, `twice\.yaml:8: shards\[0\]\.nodes\[1\]\.id: node n1 is already there at line 7`},
+		{"node elsewhere", []string{"router", "--cluster-secret-file", secret, "--config", file("far.yaml", top+"  - id: 1\n    nodes:\n"+strings.Replace(node, "127.0.0.1:3", "10.0.0.1:3", 1))}, `far\.yaml: node n1: sql address "10\.0\.0\.1:3" .*loopback`},
 		{"no cluster file", []string{"router", "--cluster-secret-file", secret, "--config", filepath.Join(dir, "none.yaml")}, `none\.yaml: no such file`},
 		{"multi-primary", []string{"server", "--ha-mode", "multi-primary"}, `--ha-mode multi-primary: .*not exist yet`},
 		{"a later flag", []string{"server", "--ha-region", "eu"}, `--ha-region: .*not exist yet`},
