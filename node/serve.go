@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -153,6 +154,8 @@ func (o ServerOptions) member(ctx context.Context, w World) error {
 	if err != nil {
 		return err
 	}
+	answered := waitingFor(m.world.Logger, o.Observers)
+	defer answered()
 	if m.store, err = dialObservers(ctx, o.Observers, o.Cluster); err != nil {
 		return fmt.Errorf("--observers: %w", err)
 	}
@@ -161,6 +164,7 @@ func (o ServerOptions) member(ctx context.Context, w World) error {
 		return err
 	}
 	n, err := startMember(ctx, m)
+	answered()
 	if err != nil {
 		return err
 	}
@@ -249,6 +253,17 @@ type RouterOptions struct {
 	Out        io.Writer
 }
 
+// waitingFor says that the start takes long, and what may be the reason, until answered is
+// called.
+func waitingFor(log *slog.Logger, observers []string) (answered func()) {
+	t := time.AfterFunc(waitingAfter, func() {
+		log.Warn("still waiting for an answer of the observers; are they up?", "observers", strings.Join(observers, ","))
+	})
+	return func() { t.Stop() }
+}
+
+const waitingAfter = 3 * time.Second
+
 // onThisMachine refuses addresses that a router would talk to across a network.
 func onThisMachine(f *cluster.File) error {
 	for i, addr := range f.Observers {
@@ -294,6 +309,8 @@ func Router(ctx context.Context, o RouterOptions) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.Config, err)
 	}
+	answered := waitingFor(log, file.Observers)
+	defer answered()
 	store, err := dialObservers(ctx, file.Observers, file.Cluster)
 	if err != nil {
 		return fmt.Errorf("%s: observers: %w", o.Config, err)
@@ -310,6 +327,7 @@ func Router(ctx context.Context, o RouterOptions) error {
 		world: World{Logger: log}, id: "router", listen: listen, http: file.HTTP, store: store, database: databaseName(),
 		secret: secret, first: first, limits: file.Limits,
 	})
+	answered()
 	if err != nil {
 		return err
 	}
